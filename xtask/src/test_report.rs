@@ -1,0 +1,107 @@
+//! Reads what test programs print, and sums it.
+
+use std::fmt;
+
+/// What the test programs of one run said, summed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Tests that passed.
+    pub(crate) passed: u64,
+    /// Tests that failed.
+    pub(crate) failed: u64,
+    /// Tests that were not run.
+    pub(crate) skipped: u64,
+    /// The names of those that were not run.
+    pub(crate) skipped_names: Vec<String>,
+}
+
+impl Report {
+    /// Takes in one line of a test program's output; lines of other kinds are passed over.
+    pub(crate) fn read(&mut self, line: &str) {
+        if let Some(name) = skipped_name(line) {
+            self.skipped_names.push(name.to_owned());
+        }
+        // A test may have printed something without a line end, so the summary need not start the line.
+        if let Some((_, summary)) = line.split_once("test result: ") {
+            self.passed += count(summary, "passed");
+            self.failed += count(summary, "failed");
+            self.skipped += count(summary, "ignored");
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.passed, self.failed, self.skipped
+        )
+    }
+}
+
+/// The name in a line such as `test binds::many ... ignored, takes an hour`.
+fn skipped_name(line: &str) -> Option<&str> {
+    let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    outcome.starts_with("ignored").then_some(name)
+}
+
+/// The number before `word` in a summary such as `ok. 3 passed; 0 failed; 1 ignored; …`.
+fn count(summary: &str, word: &str) -> u64 {
+    let words: Vec<&str> = summary.split([' ', ';']).collect();
+    words
+        .iter()
+        .position(|&w| w == word)
+        .and_then(|at| words[..at].last())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(output: &str, expected: &str, skipped_names: &[&str]) {
+        let mut report = Report::default();
+        output.lines().for_each(|line| report.read(line));
+        assert_eq!(report.to_string(), expected);
+        assert_eq!(report.skipped_names, skipped_names);
+    }
+
+    #[test]
+    fn no_output_counts_nothing() {
+        check("", "0 passed, 0 failed, 0 skipped", &[]);
+    }
+
+    #[test]
+    fn programs_are_summed_and_skipped_tests_named() {
+        check(
+            "running 3 tests
+test tags::parse ... ok
+test binds::many ... ignored, takes an hour
+test binds::one ... FAILED
+
+test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+
+running 2 tests
+test src/lib.rs - tag (line 12) ... ok
+test src/lib.rs - tag (line 30) ... ignored
+
+test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.30s
+
+all doctests ran in 0.40s; merged doctests compilation took 0.20s",
+            "2 passed, 1 failed, 2 skipped",
+            &["binds::many", "src/lib.rs - tag (line 30)"],
+        );
+    }
+
+    #[test]
+    fn a_summary_is_found_behind_what_a_test_printed() {
+        check(
+            "half a linetest result: ok. 7 passed; 0 failed; 0 ignored;",
+            "7 passed, 0 failed, 0 skipped",
+            &[],
+        );
+    }
+}
