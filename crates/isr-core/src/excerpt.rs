@@ -1,0 +1,32 @@
+//! Foreign input, made fit to appear in a message.
+
+/// The most characters of an input that a message repeats.
+const LONGEST: usize = 64;
+
+/// `input` with control characters and non-ASCII escaped, cut after 64 characters.
+pub(crate) fn excerpt(input: &str) -> String {
+    let mut escaped = input.chars().flat_map(|c| {
+        let keep = c == ' ' || c.is_ascii_graphic();
+        keep.then_some(c)
+            .into_iter()
+            .chain((!keep).then(|| c.escape_default()).into_iter().flatten())
+    });
+    let mut text: String = escaped.by_ref().take(LONGEST).collect();
+    if escaped.next().is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::excerpt;
+
+    #[test]
+    fn messages_stay_short_and_printable() {
+        assert_eq!(excerpt("post:42"), "post:42");
+        assert_eq!(excerpt("a\r\nb\u{1b}é"), "a\\r\\nb\\u{1b}\\u{e9}");
+        assert_eq!(excerpt(&"x".repeat(64)), "x".repeat(64));
+        assert_eq!(excerpt(&"x".repeat(65)), format!("{}...", "x".repeat(64)));
+    }
+}
