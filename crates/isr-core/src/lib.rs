@@ -2,6 +2,9 @@
 
 mod clock;
 mod connector;
+pub mod cache_control;
+mod dialect;
+mod entity_tag;
 mod excerpt;
 mod generation;
 mod job;
@@ -26,19 +29,34 @@ mod warm;
 mod warmup;
 
 pub use clock::Clock;
-pub use connector::{Capabilities, CdnConnector, Completion, ConnectorError, PurgeBatch, PurgeReceipt, Reference};
+pub use connector::{
+    Capabilities, CdnConnector, Completion, ConnectorError, PurgeBatch, PurgeReceipt, Reference,
+};
 pub use generation::{Epoch, Generation, InvalidGeneration, Partition, Position};
-pub use job::{Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageReason, PageWork, QueueDepth, WorkerId};
+pub use job::{
+    Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageReason, PageWork,
+    QueueDepth, WorkerId,
+};
+pub use cache_control::{CacheControl, MaxStale};
+pub use dialect::Dialect;
+pub use entity_tag::{EntityTag, IfNoneMatch, InvalidEntityTag};
 pub use lifetimes::Lifetimes;
 pub use page_url::{InvalidUrl, PageUrl, UrlFault};
 pub use policy::{InvalidPolicy, Policy, PolicyBuilder};
 pub use query_filter::{InvalidParameterName, ParameterNames, QueryFilter};
-pub use receipt::{InvalidRevalidationId, Phase, Progress, Receipt, RevalidateOptions, RevalidationId, Source, TierReceipt, TierState, WarmReceipt};
+pub use receipt::{
+    InvalidRevalidationId, Phase, Progress, Receipt, RevalidateOptions, RevalidationId, Source,
+    TierReceipt, TierState, WarmReceipt,
+};
 pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};
 pub use revalidate::Revalidator;
 pub use secret::Secret;
 pub use sender::{Flight, Footprint, Ledger, Memo, Sender, SenderOptions, Verdict};
-pub use store::{Bind, BindOutcome, BoundTag, BoxError, Collected, Cursor, GraphStatistics, Heard, News, PageTags, SenderId, SenderReport, SenderRole, SenderState, Store, StoreError, TagGraph, UrlChunk};
+pub use store::{
+    Bind, BindOutcome, BoundTag, BoxError, Collected, Cursor, GraphStatistics, Heard, News,
+    PageTags, SenderId, SenderReport, SenderRole, SenderState, Store, StoreError, TagGraph,
+    UrlChunk,
+};
 pub use tag::{InvalidTag, Tag, TagFault, build_tag, tag};
 pub use tag_set::{TagSet, TooManyTags};
 pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
@@ -46,4 +64,6 @@ pub use url_rules::{NormalisedUrl, SiteOrigin, UrlRules};
 pub use variant::{InvalidVariantKey, VariantKey};
 pub use vary::VaryRule;
 pub use warm::{WarmFailure, WarmOutcome, WarmRequest, Warmer};
-pub use warmup::{GENERATION_HEADER, InvalidWarmup, WARMUP_HEADER, Warmup, WarmupKey, WeakWarmupKey};
+pub use warmup::{
+    GENERATION_HEADER, InvalidWarmup, WARMUP_HEADER, Warmup, WarmupKey, WeakWarmupKey,
+};

@@ -1,0 +1,2 @@
+//! The `edge-isr` program.
+fn main() {}

@@ -1,0 +1,200 @@
+//! The durable queue: what remains to be done, and who is doing it.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Generation, PageUrl, Position, Receipt, RevalidationId, StoreError};
+
+/// A worker's name, unique among all workers of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub String);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a single page is to be purged and warmed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PageReason {
+    /// A response was superseded while it was rendered.
+    Superseded,
+    /// A response that a revalidation concerned was on its way while the purge ran.
+    InFlight,
+}
+
+/// A single page to be purged and warmed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageWork {
+    /// The page.
+    pub url: PageUrl,
+    /// The least generation that a new render must have.
+    pub generation: Generation,
+    /// Why.
+    pub reason: PageReason,
+}
+
+/// A job that a worker has claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed<W> {
+    /// What to do.
+    pub work: W,
+    /// How often it has been claimed and neither finished nor put off on purpose, this time included.
+    pub attempt: u32,
+    /// Proof of the claim.
+    pub claim: Claim,
+}
+
+/// The right to work on a job until the lease ends. Opaque, and good for the store that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The job.
+    pub job: String,
+    /// Which claim on the job this is; a later one voids it.
+    pub token: u64,
+}
+
+/// How a worker leaves a revalidation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nothing is left to do.
+    Done,
+    /// To be gone on with after a delay; `failed` counts it as a failed attempt.
+    Later {
+        /// How long nobody is to touch it.
+        delay: Duration,
+        /// Whether the attempt failed.
+        failed: bool,
+    },
+    /// Given up on, until somebody replays it.
+    Dead,
+}
+
+/// How a worker leaves a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeavePage {
+    /// Done, unless the page was queued again meanwhile.
+    Done,
+    /// To be tried again after a delay.
+    Later {
+        /// How long nobody is to touch it.
+        delay: Duration,
+    },
+    /// Given up on, until somebody replays it.
+    Dead {
+        /// Why, for whoever reads the list of dead letters.
+        error: String,
+    },
+}
+
+/// Which job a dead letter is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKey {
+    /// A revalidation.
+    Revalidation(RevalidationId),
+    /// A page.
+    Page(PageUrl),
+}
+
+/// A job that was given up on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The job.
+    pub job: JobKey,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What stood in the way the last time.
+    pub error: String,
+}
+
+/// How much is waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QueueDepth {
+    /// Revalidations not finished, claimed ones included.
+    pub revalidations: u64,
+    /// Pages not finished, claimed ones included.
+    pub pages: u64,
+    /// Jobs given up on.
+    pub dead: u64,
+    /// How long the oldest job that is due has been waiting.
+    pub oldest_due: Option<Duration>,
+}
+
+/// Jobs that outlive the processes which work on them.
+///
+/// A claim lasts as long as its lease. When it ends with the job neither finished nor put off, the
+/// next [`JobStore::claim_revalidations`] or [`JobStore::claim_pages`] by anybody takes the job over.
+/// So every job may run twice. Receipts of finished revalidations are kept for a day.
+#[async_trait]
+pub trait JobStore: fmt::Debug + Send + Sync + 'static {
+    /// Takes up to `limit` revalidations that are due, the longest due first.
+    async fn claim_revalidations(
+        &self,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Claimed<Receipt>>, StoreError>;
+
+    /// Saves how far a revalidation has come and renews the claim.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ClaimLost`] when somebody else has taken the job over.
+    async fn save(
+        &self,
+        claim: &Claim,
+        receipt: &Receipt,
+        lease: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Saves a revalidation for the last time under this claim and gives the claim up.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ClaimLost`] when somebody else has taken the job over.
+    async fn leave(&self, claim: &Claim, receipt: &Receipt, how: &Leave) -> Result<(), StoreError>;
+
+    /// Queues pages, each to be due after `delay`. A page that waits already keeps one place: the
+    /// earlier time and the higher generation. A page being worked on is queued again behind that work.
+    async fn queue_pages(&self, pages: &[PageWork], delay: Duration) -> Result<(), StoreError>;
+
+    /// Takes up to `limit` pages that are due, the longest due first.
+    async fn claim_pages(
+        &self,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Claimed<PageWork>>, StoreError>;
+
+    /// Gives claims on pages up. A claim that was lost is passed over: its page is somebody else's now.
+    async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError>;
+
+    /// How many pages queued for a generation that `position` covers are not finished. Given-up ones
+    /// count: they have not been purged.
+    async fn pages_outstanding(&self, position: &Position) -> Result<u64, StoreError>;
+
+    /// Gives up every claim of a worker that stops in good order; the jobs are due at once.
+    async fn hand_back(&self, worker: &WorkerId) -> Result<(), StoreError>;
+
+    /// A revalidation's receipt as it stands; `None` when it is not known, or no longer.
+    async fn receipt(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError>;
+
+    /// The newest receipts, newest first.
+    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError>;
+
+    /// Some of the jobs given up on.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Queues jobs that were given up on again, at once and with a clean slate; says how many were.
+    async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError>;
+
+    /// How much is waiting.
+    async fn depth(&self) -> Result<QueueDepth, StoreError>;
+}

@@ -1,0 +1,297 @@
+//! Receipts: what a revalidation was asked to do, and what has been seen to happen.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Cursor, Mode, Position, Targets};
+
+/// The name of one revalidation, unique everywhere. Whoever chooses it may send the same request
+/// twice without it happening twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RevalidationId(Uuid);
+
+impl RevalidationId {
+    /// A new name. Later names sort after earlier ones of the same process.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Default for RevalidationId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for RevalidationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// A text that is not the name of a revalidation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a receipt id: expected a UUID such as 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f")]
+pub struct InvalidRevalidationId;
+
+impl FromStr for RevalidationId {
+    type Err = InvalidRevalidationId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| InvalidRevalidationId)
+    }
+}
+
+/// Who asked for a revalidation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Source {
+    /// A call of the admin API.
+    Api,
+    /// The command line.
+    CommandLine,
+    /// The application, through the library.
+    Library,
+    /// A `PURGE` request to the built-in edge.
+    PurgeRequest,
+}
+
+impl Source {
+    /// Every source, for whoever declares a metric by it.
+    pub const ALL: [Self; 4] =
+        [Self::Api, Self::CommandLine, Self::Library, Self::PurgeRequest];
+
+    /// The word for it, in receipts and metric labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::CommandLine => "command_line",
+            Self::Library => "library",
+            Self::PurgeRequest => "purge_request",
+        }
+    }
+}
+
+/// How far a tier has come with a revalidation. Each state is reported only once it was observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TierState {
+    /// Stored durably, and not begun here.
+    Queued,
+    /// A purge call has been sent, and not all have been answered.
+    Sent,
+    /// The tier has taken every purge call on.
+    Accepted,
+    /// The tier says, or was seen, to have carried it out. Tiers that cannot be observed stay
+    /// `accepted` until the revalidation is settled.
+    Confirmed,
+    /// No response made from older data can appear here any more.
+    Settled,
+    /// Given up on; see the error. A replay goes on from here.
+    Failed,
+}
+
+impl TierState {
+    /// The word for it, in receipts and metric labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Accepted => "accepted",
+            Self::Confirmed => "confirmed",
+            Self::Settled => "settled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What one tier has done for a revalidation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierReceipt {
+    /// The connector's name.
+    pub connector: String,
+    /// How far it has come.
+    pub state: TierState,
+    /// Purge calls made, repeats included.
+    pub calls: u64,
+    /// Items that the tier took on: pages, tags or whatever it is purged by.
+    pub accepted: u64,
+    /// Items that the tier refused for good.
+    pub rejected: u64,
+    /// What went wrong last, as long as it stands in the way.
+    pub error: Option<String>,
+}
+
+impl TierReceipt {
+    /// A tier that has not been begun.
+    #[must_use]
+    pub fn queued(connector: impl Into<String>) -> Self {
+        Self {
+            connector: connector.into(),
+            state: TierState::Queued,
+            calls: 0,
+            accepted: 0,
+            rejected: 0,
+            error: None,
+        }
+    }
+}
+
+/// What the warm-up after a revalidation has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmReceipt {
+    /// Requests that ended well.
+    pub warmed: u64,
+    /// Of those, how many were seen to bring a copy no older than the revalidation.
+    pub verified: u64,
+    /// Requests given up on.
+    pub failed: u64,
+    /// Pages that needed none, since another revalidation had warmed them late enough, or they are gone.
+    pub skipped: u64,
+}
+
+/// What a revalidation is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Stored durably, and not begun.
+    #[default]
+    Queued,
+    /// Purging the tiers, nearest the origin first, each confirmed before the next.
+    Purging,
+    /// Refilling caches.
+    Warming,
+    /// Waiting until everything that was in flight has ended and been purged again.
+    Settling,
+    /// Nothing is left to do.
+    Done,
+    /// Given up on; see the error. A replay goes on from where it stopped.
+    Failed,
+}
+
+impl Phase {
+    /// The word for it, in receipts and metric labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Purging => "purging",
+            Self::Warming => "warming",
+            Self::Settling => "settling",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nobody is going to work on it any more.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
+}
+
+/// What the caller of a revalidation may choose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevalidateOptions {
+    /// How copies are treated.
+    pub mode: Mode,
+    /// Whether pages are warmed after the purge.
+    pub warm: bool,
+    /// Purges everything a second time after this delay, for tiers that re-cache among themselves.
+    pub second_purge: Option<Duration>,
+}
+
+impl Default for RevalidateOptions {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Soft,
+            warm: true,
+            second_purge: None,
+        }
+    }
+}
+
+/// A revalidation: what it was asked to do, and what has been seen to happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Its name.
+    pub id: RevalidationId,
+    /// What it is aimed at.
+    pub targets: Targets,
+    /// What the caller chose.
+    pub options: RevalidateOptions,
+    /// Who asked.
+    pub source: Source,
+    /// The generation it made in every partition; `None` until the store has accepted it.
+    pub position: Option<Position>,
+    /// What it is at.
+    pub phase: Phase,
+    /// Every tier, nearest the origin first. Empty until a worker has begun.
+    pub tiers: Vec<TierReceipt>,
+    /// Whether no response made from older data can appear on any tier any more.
+    pub settled: bool,
+    /// What the warm-up has done.
+    pub warm: WarmReceipt,
+    /// Attempts that failed since the last progress.
+    pub failures: u32,
+    /// What went wrong last, as long as it stands in the way.
+    pub error: Option<String>,
+    /// Where its worker goes on.
+    pub progress: Progress,
+}
+
+/// Where the next worker goes on with a revalidation. Of no interest to anybody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The tier being purged, or how many there are once all have been.
+    pub tier: usize,
+    /// The target being walked.
+    pub target: usize,
+    /// Where in that target's pages.
+    pub cursor: Option<Cursor>,
+    /// Which copies of the tier's calls wait to be confirmed.
+    pub references: Vec<String>,
+    /// Whether the purge in hand is the second one.
+    pub repeated: bool,
+    /// Senders that died before they were clean, for whom everything has been purged again.
+    pub mourned: Vec<crate::SenderId>,
+}
+
+impl Receipt {
+    /// A revalidation that nobody has stored yet.
+    #[must_use]
+    pub fn new(targets: Targets, options: RevalidateOptions, source: Source) -> Self {
+        Self {
+            id: RevalidationId::new(),
+            targets,
+            options,
+            source,
+            position: None,
+            phase: Phase::Queued,
+            tiers: Vec::new(),
+            settled: false,
+            warm: WarmReceipt::default(),
+            failures: 0,
+            error: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// The same revalidation under a name that the caller chose.
+    #[must_use]
+    pub fn with_id(mut self, id: RevalidationId) -> Self {
+        self.id = id;
+        self
+    }
+}

@@ -1,0 +1,1 @@
+//! The shared HTTP cache built into edge-isr, as a tower service.

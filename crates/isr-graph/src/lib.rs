@@ -1,0 +1,13 @@
+//! The tag graph and the durable job store of edge-isr: in memory, embedded on disk, or in Redis.
+//!
+//! All three implement [`isr_core::Store`] and pass one behaviour suite, which lives in
+//! `isr-testkit`. What they keep on disk or in Redis is versioned, and counts as public API.
+
+mod memory;
+
+use std::time::Duration;
+
+pub use self::memory::{MemoryOptions, MemoryStore};
+
+/// How long receipts of finished revalidations are kept.
+const RECEIPTS_KEPT: Duration = Duration::from_hours(24);

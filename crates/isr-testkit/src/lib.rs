@@ -1,0 +1,1 @@
+//! Behaviour suites, model servers and helpers for the tests and benches of edge-isr.

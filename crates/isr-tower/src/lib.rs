@@ -1,0 +1,1 @@
+//! The tower layer and axum extractors by which a Rust service takes part in incremental static revalidation.

@@ -1,0 +1,1 @@
+//! The batched, throttled crawler that refills the caches of edge-isr after a purge.
