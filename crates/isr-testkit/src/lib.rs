@@ -1,1 +1,9 @@
 //! Behaviour suites, model servers and helpers for the tests and benches of edge-isr.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod clock;
+pub mod store_suite;
+
+pub use self::clock::HandClock;
+pub use self::store_suite::StoreFixture;

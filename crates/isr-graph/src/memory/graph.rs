@@ -99,7 +99,7 @@ impl Graph {
         if !page.generation.covers(generation) {
             page.generation = generation;
         }
-        for tag in bind.tags.iter() {
+        for tag in &bind.tags {
             let until = page.tags.entry(tag.clone()).or_insert(ends);
             *until = ends.max(*until);
             self.tags

@@ -1,0 +1,99 @@
+//! What every store must do, as cases that run against any of them.
+
+pub mod cases;
+mod graph;
+mod jobs;
+pub mod make;
+mod news;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use isr_core::Store;
+
+/// A store under test, empty at first.
+#[async_trait]
+pub trait StoreFixture: fmt::Debug + Send + Sync {
+    /// The store. Every call gives the same one, or another handle to the same data.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Lets time pass for the store: at least `duration`.
+    async fn pass(&self, duration: Duration);
+
+    /// How coarsely the store keeps the end of a bound pair: it may outlive its lifetime by this much.
+    fn expiry_unit(&self) -> Duration;
+}
+
+/// Runs every case of the suite as a test of its own. `$fresh` is an async block, or any future, that
+/// makes a [`StoreFixture`] with nothing in it.
+#[macro_export]
+macro_rules! store_behaviour {
+    ($fresh:expr) => {
+        $crate::store_behaviour!(@each $fresh;
+            a_bound_page_is_found_by_each_of_its_tags,
+            binding_again_keeps_the_tags_of_older_copies,
+            binding_again_unchanged_changes_nothing,
+            an_unknown_tag_has_no_pages,
+            an_unknown_page_has_no_tags,
+            an_unbound_page_is_found_no_more,
+            pages_come_in_chunks_each_at_least_once,
+            one_tag_of_many_pages_does_not_mix_with_its_neighbours,
+            a_url_is_its_own_page_even_when_unknown,
+            a_prefix_covers_whole_segments_only,
+            a_host_covers_its_pages_only,
+            everything_covers_all_pages,
+            pages_and_tags_of_any_spelling_come_back_as_they_were,
+            a_pair_ends_with_the_last_copy,
+            garbage_collection_removes_what_has_ended_and_nothing_else,
+            statistics_count_pages_tags_and_pairs,
+            a_bind_after_the_revalidation_is_bound,
+            a_bind_from_before_a_revalidation_of_its_tag_is_superseded,
+            a_bind_from_before_another_tags_revalidation_is_bound,
+            a_superseded_page_is_queued_again,
+            a_superseded_bind_is_found_by_its_tags,
+            every_kind_of_target_supersedes_renders_under_way,
+            a_hard_revalidation_outranks_a_soft_one,
+            a_bind_of_another_epoch_is_superseded,
+            a_generation_from_the_future_is_superseded,
+            binds_of_one_call_are_judged_one_by_one,
+            each_revalidation_moves_the_position,
+            a_revalidation_asked_for_twice_happens_once,
+            news_name_every_revalidation_in_order,
+            news_come_in_pieces,
+            no_news_are_no_gap,
+            news_for_another_epoch_are_a_gap,
+            senders_are_alive_until_their_lease_ends,
+            a_dismissed_sender_is_forgotten,
+            a_revalidation_is_claimed_once,
+            a_saved_revalidation_goes_on_where_it_stood,
+            a_dead_workers_revalidation_is_taken_over,
+            a_lost_claim_saves_nothing,
+            a_revalidation_put_off_waits_its_time,
+            failed_attempts_are_counted_and_others_are_not,
+            a_finished_revalidation_keeps_its_receipt,
+            a_dead_revalidation_can_be_replayed,
+            receipts_come_newest_first,
+            a_page_queued_twice_is_claimed_once,
+            a_page_queued_while_worked_on_is_claimed_again,
+            a_page_queued_with_a_delay_waits,
+            a_dead_workers_page_is_taken_over,
+            a_page_given_up_on_can_be_replayed,
+            a_page_queued_anew_leaves_its_grave,
+            outstanding_pages_are_counted_by_generation,
+            a_worker_that_stops_hands_its_jobs_back,
+            depth_counts_what_waits,
+            binding_and_revalidating_at_once_loses_nothing,
+        );
+    };
+    (@each $fresh:expr; $($case:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let fixture = $fresh.await;
+                $crate::store_suite::cases::$case(&fixture).await;
+            }
+        )*
+    };
+}
