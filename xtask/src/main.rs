@@ -76,7 +76,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         // These two end with the test counts, after anything there is to say of a failure.
         Command::Ci => return Ok(ci::run(&workspace)),
-        Command::Test => return Ok(test::run_and_report(&workspace)),
+        Command::Test => return test::run_and_report(&workspace),
         Command::Fmt => fmt::run(&workspace)?,
         Command::Tidy => tidy::run(&workspace)?,
         Command::Clippy => clippy::run(&workspace)?,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -107,9 +107,9 @@ fn is_debian() -> bool {
     })
 }
 
-/// Whether this process may install packages: everything under `/proc/self` belongs to its user.
+/// Whether this process may install packages.
 fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+    run::output(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0")
 }
 
 /// While it lives, packages that bring a service do not start it.

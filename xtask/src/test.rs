@@ -10,18 +10,22 @@ pub(crate) use crate::test_report::Report;
 use crate::workspace::Workspace;
 
 /// Runs the tests and ends with the line of their counts, after anything there is to say of a failure.
-pub(crate) fn run_and_report(workspace: &Workspace) -> ExitCode {
+///
+/// # Errors
+///
+/// When it came to no test at all; see [`run`] for why.
+pub(crate) fn run_and_report(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
-    let verdict = run(workspace, &mut report);
-    if let Err(error) = &verdict {
-        eprintln!("error: {error:#}");
-    }
+    let code = match run(workspace, &mut report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if report == Report::default() => return Err(error),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    };
     println!("{report}");
-    if verdict.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    Ok(code)
 }
 
 /// Runs the tests, filling `report` as they end.
