@@ -45,20 +45,20 @@ impl VaryRule {
 /// The `Vary` of a response that has `existing` headers and varies on the fields of `add` too.
 ///
 /// Members keep their order and their first spelling, and are compared without regard to case. `*`
-/// swallows everything else. `None` when there is nothing to say, or when what there was is no text
-/// that a header can carry on.
+/// swallows everything else, and so do more than [`VaryRule::MOST_FIELDS`] members. `None` when
+/// there is nothing to say, or when what there was is no text that a header can carry on.
 #[must_use]
 pub fn merge(existing: &HeaderMap, add: &[HeaderName]) -> Option<HeaderValue> {
     let mut merged: Vec<&[u8]> = Vec::new();
     for member in members(existing).chain(add.iter().map(|field| field.as_str().as_bytes())) {
-        if member == b"*" {
-            return Some(HeaderValue::from_static("*"));
-        }
-        if !merged
+        let is_known = merged
             .iter()
-            .any(|known| known.eq_ignore_ascii_case(member))
-        {
+            .any(|known| known.eq_ignore_ascii_case(member));
+        if !is_known {
             merged.push(member);
+        }
+        if member == b"*" || merged.len() > VaryRule::MOST_FIELDS {
+            return Some(HeaderValue::from_static("*"));
         }
     }
     if merged.is_empty() {
@@ -149,5 +149,13 @@ mod tests {
         ));
         assert_eq!(VaryRule::of(&headers(&[&list(33)])), VaryRule::Star);
         assert_eq!(VaryRule::of(&headers(&[&list(4000)])), VaryRule::Star);
+        assert_eq!(
+            merge(&headers(&[&list(32)]), &[])
+                .unwrap()
+                .to_str()
+                .unwrap(),
+            list(32).replace(',', ", ")
+        );
+        assert_eq!(merge(&headers(&[&list(32)]), &[ACCEPT]).unwrap(), "*");
     }
 }

@@ -4,13 +4,15 @@ use super::{Argument, CacheControl};
 
 /// The members of one line: what stands between commas that are not inside a quoted string.
 ///
-/// A quote that is never closed is an ordinary character; otherwise it would swallow a `private`
-/// that comes after it.
+/// From a quote that is never closed on, quotes are ordinary characters; otherwise it would swallow
+/// a `private` that comes after it.
 pub(super) fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
+    // Kept from member to member, so that a line is searched for a closing quote in vain once only.
+    let mut quotes = true;
     std::iter::from_fn(move || {
         let line = rest?;
-        let (member, after) = match member_end(line) {
+        let (member, after) = match member_end(line, &mut quotes) {
             Some(comma) => (&line[..comma], Some(&line[comma + 1..])),
             None => (line, None),
         };
@@ -20,22 +22,19 @@ pub(super) fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|member| !member.is_empty())
 }
 
-/// Where the comma stands that ends the first member of a line.
-fn member_end(line: &[u8]) -> Option<usize> {
+/// Where the comma stands that ends the first member of a line. Unsets `quotes` at a quote that is
+/// never closed.
+fn member_end(line: &[u8], quotes: &mut bool) -> Option<usize> {
     let mut position = 0;
-    // Once a quote has turned out not to be closed, no later one can be.
-    let mut quotes = true;
     while let Some(byte) = line.get(position) {
-        match byte {
-            b',' => return Some(position),
-            b'"' if quotes => match closing_quote(&line[position + 1..]) {
-                Some(length) => position += length + 2,
-                None => {
-                    quotes = false;
-                    position += 1;
-                }
-            },
-            _ => position += 1,
+        if *byte == b',' {
+            return Some(position);
+        }
+        position += 1;
+        if *byte == b'"' && *quotes {
+            let closing = closing_quote(&line[position..]);
+            *quotes = closing.is_some();
+            position += closing.map_or(0, |length| length + 1);
         }
     }
     None

@@ -174,7 +174,7 @@ const DIRECTIVES: &str = "((public|private|no-store|no-cache|max-age|s-maxage|st
     max-stale|min-fresh|immutable|must-revalidate|x|\"|\\\\|=|,|;| |[0-9]{1,11}){0,12})";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn printing_and_reading_are_inverse(text in DIRECTIVES) {

@@ -269,7 +269,7 @@ fn a_refusal_names_the_input_and_the_remedy() {
 const TARGET: &str = "/[/.a%2eEfF?&=#+\u{e9}|b_-]{0,40}";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn normalising_twice_changes_nothing(target in TARGET) {
