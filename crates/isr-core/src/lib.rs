@@ -1,8 +1,8 @@
 //! What every part of edge-isr agrees on: tags, page URLs, policies, header grammars, receipts, and the traits of every seam.
 
+pub mod cache_control;
 mod clock;
 mod connector;
-pub mod cache_control;
 mod dialect;
 mod entity_tag;
 mod excerpt;
@@ -17,8 +17,10 @@ mod recorder;
 mod revalidate;
 mod secret;
 mod sender;
+mod shareable;
 mod store;
 mod tag;
+mod tag_header;
 mod tag_set;
 mod target;
 mod url_canonical;
@@ -28,18 +30,18 @@ pub mod vary;
 mod warm;
 mod warmup;
 
+pub use cache_control::{CacheControl, MaxStale};
 pub use clock::Clock;
 pub use connector::{
     Capabilities, CdnConnector, Completion, ConnectorError, PurgeBatch, PurgeReceipt, Reference,
 };
+pub use dialect::Dialect;
+pub use entity_tag::{EntityTag, IfNoneMatch, InvalidEntityTag};
 pub use generation::{Epoch, Generation, InvalidGeneration, Partition, Position};
 pub use job::{
     Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageReason, PageWork,
     QueueDepth, WorkerId,
 };
-pub use cache_control::{CacheControl, MaxStale};
-pub use dialect::Dialect;
-pub use entity_tag::{EntityTag, IfNoneMatch, InvalidEntityTag};
 pub use lifetimes::Lifetimes;
 pub use page_url::{InvalidUrl, PageUrl, UrlFault};
 pub use policy::{InvalidPolicy, Policy, PolicyBuilder};
@@ -52,12 +54,17 @@ pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};
 pub use revalidate::Revalidator;
 pub use secret::Secret;
 pub use sender::{Flight, Footprint, Ledger, Memo, Sender, SenderOptions, Verdict};
+pub use shareable::{
+    CookieNames, InvalidCookieName, NotShareable, ShareRules, shareable, shareable_request,
+    shareable_response,
+};
 pub use store::{
     Bind, BindOutcome, BoundTag, BoxError, Collected, Cursor, GraphStatistics, Heard, News,
     PageTags, SenderId, SenderReport, SenderRole, SenderState, Store, StoreError, TagGraph,
     UrlChunk,
 };
 pub use tag::{InvalidTag, Tag, TagFault, build_tag, tag};
+pub use tag_header::{TagHeader, TagHeaderLimits, TagHeaderReport, TagSeparator, TagsDoNotFit};
 pub use tag_set::{TagSet, TooManyTags};
 pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
 pub use url_rules::{NormalisedUrl, SiteOrigin, UrlRules};
