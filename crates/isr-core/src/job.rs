@@ -36,8 +36,52 @@ pub struct PageWork {
     pub url: PageUrl,
     /// The least generation that a new render must have.
     pub generation: Generation,
-    /// Why.
+    /// The earliest revalidation that waits for this; the same as `generation`, unless several do.
+    pub oldest: Generation,
+    /// Why. Once a page is queued for having been in flight it stays so until that is done.
     pub reason: PageReason,
+}
+
+impl PageWork {
+    /// Work that one revalidation waits for.
+    #[must_use]
+    pub fn new(url: PageUrl, generation: Generation, reason: PageReason) -> Self {
+        Self {
+            url,
+            generation,
+            oldest: generation,
+            reason,
+        }
+    }
+
+    /// What remains to be done when `later` is queued while this waits: the higher generation, for
+    /// everybody who waits. After a change of epoch nobody waits for the older one any more.
+    #[must_use]
+    pub fn merge(&self, later: Self) -> Self {
+        if self.generation.epoch != later.generation.epoch {
+            return later;
+        }
+        let reason = match self.reason {
+            PageReason::InFlight => PageReason::InFlight,
+            PageReason::Superseded => later.reason,
+        };
+        let generation = if self.generation.covers(later.generation) {
+            self.generation
+        } else {
+            later.generation
+        };
+        let oldest = if later.oldest.covers(self.oldest) {
+            self.oldest
+        } else {
+            later.oldest
+        };
+        Self {
+            url: later.url,
+            generation,
+            oldest,
+            reason,
+        }
+    }
 }
 
 /// A job that a worker has claimed.
@@ -161,8 +205,13 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::ClaimLost`] when somebody else has taken the job over.
     async fn leave(&self, claim: &Claim, receipt: &Receipt, how: &Leave) -> Result<(), StoreError>;
 
-    /// Queues pages, each to be due after `delay`. A page that waits already keeps one place: the
-    /// earlier time and the higher generation. A page being worked on is queued again behind that work.
+    /// Queues pages, each to be due after `delay`. Nothing is ever worked on before it is due: what is
+    /// still on its way now must have arrived when the page is purged.
+    ///
+    /// Work for a page that waits already, and that nobody may claim before the new work is due, is
+    /// merged into what waits ([`PageWork::merge`]). Otherwise, and while the page is being worked on,
+    /// it takes the one place behind that, merged with what stands there, due at the latest of their
+    /// times; it comes forward when the work before it is finished or given up on.
     async fn queue_pages(&self, pages: &[PageWork], delay: Duration) -> Result<(), StoreError>;
 
     /// Takes up to `limit` pages that are due, the longest due first.
@@ -176,8 +225,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Gives claims on pages up. A claim that was lost is passed over: its page is somebody else's now.
     async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError>;
 
-    /// How many pages queued for a generation that `position` covers are not finished. Given-up ones
-    /// count: they have not been purged.
+    /// How much page work queued as in flight, whose [`PageWork::oldest`] generation `position` covers,
+    /// is not finished. What was given up on counts: it has not been purged.
     async fn pages_outstanding(&self, position: &Position) -> Result<u64, StoreError>;
 
     /// Gives up every claim of a worker that stops in good order; the jobs are due at once.

@@ -135,10 +135,14 @@ impl Flights {
     }
 
     fn owe(&mut self, footprint: &Footprint, again: Again, partitions: u16) {
+        let url = footprint.url.clone();
+        let first = Generation {
+            number: again.first,
+            ..again.least
+        };
         let work = PageWork {
-            url: footprint.url.clone(),
-            generation: again.least,
-            reason: PageReason::InFlight,
+            oldest: first,
+            ..PageWork::new(url, again.least, PageReason::InFlight)
         };
         let partition = Partition::of(&footprint.url, partitions);
         self.owed.push(Owed {

@@ -81,11 +81,7 @@ impl Graph {
             Verdict::Stale => Mode::Soft,
             Verdict::Expired => Mode::Hard,
         };
-        let again = PageWork {
-            url: footprint.url,
-            generation: current,
-            reason: PageReason::Superseded,
-        };
+        let again = PageWork::new(footprint.url, current, PageReason::Superseded);
         (BindOutcome::Superseded { current, mode }, Some(again))
     }
 

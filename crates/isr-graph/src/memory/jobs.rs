@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use isr_core::{
-    Claim, Claimed, DeadLetter, JobKey, Leave, LeavePage, PageUrl, PageWork, Position, QueueDepth,
-    Receipt, RevalidationId, StoreError, WorkerId,
+    Claim, Claimed, DeadLetter, JobKey, Leave, LeavePage, PageReason, PageUrl, PageWork, Position,
+    QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
 };
 
 use super::queue::Queue;
@@ -57,7 +57,7 @@ impl Jobs {
 
     pub(super) fn queue_revalidation(&mut self, receipt: Receipt, now: Duration) -> Receipt {
         self.revalidations
-            .push(&receipt.id.to_string(), receipt.id, now, |_, new| new);
+            .push(&receipt.id.to_string(), receipt.id, now, now, |_, new| new);
         self.receipts.insert(
             receipt.id,
             Kept {
@@ -118,8 +118,12 @@ impl Jobs {
                 None,
             ),
             Leave::Dead => (
-                self.revalidations
-                    .bury(job, token, receipt.error.as_deref().unwrap_or_default()),
+                self.revalidations.bury(
+                    job,
+                    token,
+                    receipt.error.as_deref().unwrap_or_default(),
+                    |_, new| new,
+                ),
                 None,
             ),
         };
@@ -148,16 +152,9 @@ impl Jobs {
         Ok(())
     }
 
-    pub(super) fn queue_page(&mut self, work: PageWork, due: Duration) {
-        let newest = |waiting: &PageWork, new: PageWork| {
-            if waiting.generation.covers(new.generation) {
-                waiting.clone()
-            } else {
-                new
-            }
-        };
+    pub(super) fn queue_page(&mut self, work: PageWork, due: Duration, now: Duration) {
         let key = work.url.as_str().to_owned();
-        self.pages.push(&key, work, due, newest);
+        self.pages.push(&key, work, due, now, PageWork::merge);
     }
 
     pub(super) fn claim_pages(
@@ -175,12 +172,15 @@ impl Jobs {
         match how {
             LeavePage::Done => self.pages.finish(job, token),
             LeavePage::Later { delay } => self.pages.put_off(job, token, now + *delay, true),
-            LeavePage::Dead { error } => self.pages.bury(job, token, error),
+            LeavePage::Dead { error } => self.pages.bury(job, token, error, PageWork::merge),
         };
     }
 
     pub(super) fn pages_outstanding(&self, position: &Position) -> u64 {
-        let covered = |work: &&PageWork| position.generation_of(&work.url).covers(work.generation);
+        let covered = |work: &&PageWork| {
+            work.reason == PageReason::InFlight
+                && position.generation_of(&work.url).covers(work.oldest)
+        };
         self.pages.works().filter(covered).count() as u64
     }
 

@@ -80,7 +80,7 @@ impl TagGraph for MemoryStore {
             let bind_one = |bind| {
                 let (outcome, again) = state.graph.bind(bind, now);
                 if let Some(work) = again {
-                    state.jobs.queue_page(work, now);
+                    state.jobs.queue_page(work, now, now);
                 }
                 outcome
             };
@@ -190,7 +190,7 @@ impl JobStore for MemoryStore {
         self.with(|state, now| {
             state.jobs.require_page_room(pages.len())?;
             for work in pages {
-                state.jobs.queue_page(work.clone(), now + delay);
+                state.jobs.queue_page(work.clone(), now + delay, now);
             }
             Ok(())
         })

@@ -24,6 +24,17 @@ struct Entry<W> {
 }
 
 impl<W> Entry<W> {
+    fn waiting(work: W, due: Duration) -> Self {
+        Self {
+            work,
+            due,
+            attempt: 0,
+            held: None,
+            again: None,
+            dead: None,
+        }
+    }
+
     /// When somebody may claim it; `None` for a dead job.
     fn claimable_at(&self) -> Option<Duration> {
         match (&self.dead, &self.held) {
@@ -54,33 +65,29 @@ impl<W> Default for Queue<W> {
 }
 
 impl<W: Clone> Queue<W> {
-    /// Queues a job; `merge` says what becomes of one that waits under the same key already.
-    pub(super) fn push(&mut self, key: &str, work: W, due: Duration, merge: impl Fn(&W, W) -> W) {
-        self.change(key, |slot| match slot {
-            None => {
-                *slot = Some(Entry {
-                    work,
-                    due,
-                    attempt: 0,
-                    held: None,
-                    again: None,
-                    dead: None,
-                });
-            }
-            Some(entry) if entry.held.is_some() => {
-                let (work, due) = match entry.again.take() {
-                    Some((waiting, at)) => (merge(&waiting, work), at.min(due)),
-                    None => (merge(&entry.work, work), due),
-                };
-                entry.again = Some((work, due));
-            }
-            Some(entry) => {
+    /// Queues a job; `merge` says what becomes of earlier and later work under the same key.
+    pub(super) fn push(
+        &mut self,
+        key: &str,
+        work: W,
+        due: Duration,
+        now: Duration,
+        merge: impl Fn(&W, W) -> W,
+    ) {
+        self.change(key, |slot| {
+            let Some(entry) = slot else {
+                *slot = Some(Entry::waiting(work, due));
+                return;
+            };
+            if entry.dead.take().is_some() {
+                *entry = Entry::waiting(merge(&entry.work, work), due);
+            } else if entry.held.is_none() && due <= entry.due.max(now) {
                 entry.work = merge(&entry.work, work);
-                entry.due = if entry.dead.take().is_some() {
-                    due
-                } else {
-                    entry.due.min(due)
-                };
+            } else {
+                entry.again = Some(match entry.again.take() {
+                    Some((behind, at)) => (merge(&behind, work), at.max(due)),
+                    None => (work, due),
+                });
             }
         });
     }
@@ -145,19 +152,12 @@ impl<W: Clone> Queue<W> {
             if let Some(entry) = slot.take()
                 && let Some((work, due)) = entry.again
             {
-                *slot = Some(Entry {
-                    work,
-                    due,
-                    attempt: 0,
-                    held: None,
-                    again: None,
-                    dead: None,
-                });
+                *slot = Some(Entry::waiting(work, due));
             }
         })
     }
 
-    /// Puts a job off. What was queued again meanwhile is part of what is put off.
+    /// Puts a job off; what is queued behind it stays there.
     pub(super) fn put_off(&mut self, key: &str, token: u64, due: Duration, failed: bool) -> bool {
         self.with_claim(key, token, |slot| {
             if let Some(entry) = slot {
@@ -166,21 +166,23 @@ impl<W: Clone> Queue<W> {
                 if !failed {
                     entry.attempt = 0;
                 }
-                if let Some((work, at)) = entry.again.take() {
-                    entry.work = work;
-                    entry.due = entry.due.min(at);
-                }
             }
         })
     }
 
-    /// Gives a job up for dead, unless it was queued again meanwhile.
-    pub(super) fn bury(&mut self, key: &str, token: u64, error: &str) -> bool {
+    /// Gives a job up for dead, unless more is queued behind it: then all of it is done then.
+    pub(super) fn bury(
+        &mut self,
+        key: &str,
+        token: u64,
+        error: &str,
+        merge: impl Fn(&W, W) -> W,
+    ) -> bool {
         self.with_claim(key, token, |slot| {
             if let Some(entry) = slot {
                 entry.held = None;
                 match entry.again.take() {
-                    Some((work, due)) => (entry.work, entry.due, entry.attempt) = (work, due, 0),
+                    Some((work, due)) => *entry = Entry::waiting(merge(&entry.work, work), due),
                     None => entry.dead = Some(error.to_owned()),
                 }
             }

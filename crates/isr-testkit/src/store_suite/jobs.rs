@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use isr_core::{Claimed, JobKey, Leave, LeavePage, PageWork, Phase, Receipt, Store, StoreError};
+use isr_core::{
+    Claimed, JobKey, Leave, LeavePage, PageReason, PageWork, Phase, Receipt, Store, StoreError,
+};
 
 use super::StoreFixture;
 use super::make::{LONG_LEASE, generation, page, revalidate, work, worker};
@@ -218,6 +220,7 @@ pub async fn receipts_come_newest_first(fixture: &impl StoreFixture) {
 
 pub async fn a_page_queued_twice_is_claimed_once(fixture: &impl StoreFixture) {
     let store = fixture.store();
+    let first = generation(&*store, "/1").await;
     queue(&*store, "/1", Duration::ZERO).await;
     revalidate(&*store, &["a"]).await;
     queue(&*store, "/1", Duration::ZERO).await;
@@ -226,11 +229,73 @@ pub async fn a_page_queued_twice_is_claimed_once(fixture: &impl StoreFixture) {
         .await
         .unwrap();
     assert_eq!(claimed.len(), 1);
+    let merged = PageWork {
+        oldest: first,
+        ..work("/1", generation(&*store, "/1").await)
+    };
+    assert_eq!(claimed[0].work, merged);
+}
+
+pub async fn a_page_is_not_worked_on_before_all_that_queued_it_is_due(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    queue(&*store, "/1", SHORT).await;
+    let early = generation(&*store, "/1").await;
+    revalidate(&*store, &["a"]).await;
+    let late = generation(&*store, "/1").await;
+    queue(&*store, "/1", SHORT * 20).await;
+    fixture.pass(LONGER).await;
+    let first = claim_page(&*store, "one", LONG_LEASE).await.unwrap();
+    assert_eq!(first.work, work("/1", early));
+    store
+        .leave_pages(&[(first.claim, LeavePage::Done)])
+        .await
+        .unwrap();
     assert_eq!(
-        claimed[0].work,
-        work("/1", generation(&*store, "/1").await),
-        "the higher generation counts"
+        claim_page(&*store, "one", LONG_LEASE).await,
+        None,
+        "the second is not due yet"
     );
+    fixture.pass(SHORT * 20).await;
+    assert_eq!(
+        claim_page(&*store, "one", LONG_LEASE).await.unwrap().work,
+        work("/1", late)
+    );
+}
+
+pub async fn a_page_in_flight_stays_so_when_it_is_superseded_too(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    let first = generation(&*store, "/1").await;
+    queue(&*store, "/1", Duration::ZERO).await;
+    let position = revalidate(&*store, &["a"]).await.position.unwrap();
+    let outcome = super::make::bind_one(&*store, super::make::bind("/1", &["a"], first)).await;
+    assert!(!outcome.is_bound());
+    assert_eq!(store.pages_outstanding(&position).await.unwrap(), 1);
+    let claimed = claim_page(&*store, "one", LONG_LEASE).await.unwrap();
+    assert_eq!(
+        (claimed.work.reason, claimed.work.oldest),
+        (PageReason::InFlight, first)
+    );
+    assert_eq!(claimed.work.generation, outcome.current());
+}
+
+pub async fn superseded_pages_are_not_outstanding(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    let first = generation(&*store, "/1").await;
+    let position = revalidate(&*store, &["a"]).await.position.unwrap();
+    super::make::bind_one(&*store, super::make::bind("/1", &["a"], first)).await;
+    assert_eq!(store.pages_outstanding(&position).await.unwrap(), 0);
+    assert_eq!(store.depth().await.unwrap().pages, 1);
+}
+
+pub async fn a_page_queued_again_is_outstanding_for_the_older_revalidation(
+    fixture: &impl StoreFixture,
+) {
+    let store = fixture.store();
+    queue(&*store, "/1", Duration::ZERO).await;
+    let older = store.position().await.unwrap();
+    revalidate(&*store, &["a"]).await;
+    queue(&*store, "/1", Duration::ZERO).await;
+    assert_eq!(store.pages_outstanding(&older).await.unwrap(), 1);
 }
 
 pub async fn a_page_queued_while_worked_on_is_claimed_again(fixture: &impl StoreFixture) {

@@ -151,9 +151,5 @@ pub fn worker(name: &str) -> WorkerId {
 /// A page to be queued.
 #[must_use]
 pub fn work(path: &str, generation: Generation) -> PageWork {
-    PageWork {
-        url: page(path),
-        generation,
-        reason: PageReason::InFlight,
-    }
+    PageWork::new(page(path), generation, PageReason::InFlight)
 }
