@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 ///
 /// # Errors
 ///
-/// When it came to no test at all; see [`run`] for why.
+/// When it came to no test at all; see [`run()`] for why.
 pub(crate) fn run_and_report(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     let code = match run(workspace, &mut report) {
