@@ -1,0 +1,130 @@
+//! From a handler's response to what leaves.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::VARY;
+use http::{HeaderMap, Response};
+use isr_core::{BoxError, Dialect, Event, Lifetimes, Policy, TagSet, VariantKey, VaryRule, vary};
+
+use crate::bind::{Fate, bind};
+use crate::body::TrackedBody;
+use crate::judge::{Standing, Term, judge, withhold};
+use crate::page::{Draft, Page};
+use crate::parts::Setup;
+use crate::service::Asked;
+use crate::validate;
+
+/// Makes a page of a response, if it may be one.
+pub(crate) async fn depart<B>(
+    page: &Page,
+    asked: &Asked,
+    mut response: Response<B>,
+) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let draft = page.take_draft();
+    let standing = judge(page, &draft, asked, response.status(), response.headers());
+    match standing {
+        Standing::Alone => response.map(Body::new),
+        Standing::Withheld { own_word_stands } => {
+            withhold(page.setup(), own_word_stands, response.headers_mut());
+            response.map(Body::new)
+        }
+        Standing::Page(term) => {
+            let limit = page.setup().options.largest_hashed_body;
+            let response = validate::with_entity_tag(asked, limit, response).await;
+            share(page, asked, draft, term, response).await
+        }
+    }
+}
+
+/// Binds a page and sends it on its way.
+async fn share(
+    page: &Page,
+    asked: &Asked,
+    draft: Draft,
+    term: Term,
+    mut response: Response<Body>,
+) -> Response<Body> {
+    let setup = page.setup();
+    let headers = response.headers_mut();
+    let Some(Labels {
+        variant,
+        tags,
+        fields,
+    }) = label(setup, asked, draft, headers)
+    else {
+        setup.recorder.record(&Event::BindFailed);
+        withhold(setup, false, headers);
+        return response;
+    };
+    let (lifetimes, flight, breaks_off) = match bind(page, variant, tags, term.kept).await {
+        Fate::Superseded => {
+            Dialect::write_all(&setup.dialects, Lifetimes::superseded(), headers);
+            return response; // whole even to whoever has it: a 304 would renew what caches keep
+        }
+        Fate::Bound(flight) => (term.written, Some(flight), true),
+        Fate::Unbound(flight) => (
+            Some(term.unbound.at_most(setup.options.unbound_lifetime)),
+            flight,
+            false,
+        ),
+    };
+    if let Some(lifetimes) = lifetimes {
+        Dialect::write_all(&setup.dialects, lifetimes, headers);
+    }
+    headers.extend(fields);
+    if validate::is_known(asked, response.status(), response.headers()) {
+        response = validate::not_modified(response);
+    }
+    response.map(|body| Body::new(TrackedBody::new(body, flight, breaks_off)))
+}
+
+/// By what a page is found again.
+struct Labels {
+    variant: VariantKey,
+    tags: TagSet,
+    /// The tags as the tiers read them.
+    fields: HeaderMap,
+}
+
+/// Collects a page's tags, also those that the response names in the fields of the tiers, and
+/// completes its `Vary`. `None` when a purge could miss the page, since not all its tags are known
+/// or fit into the fields.
+fn label(
+    setup: &Setup,
+    asked: &Asked,
+    mut draft: Draft,
+    headers: &mut HeaderMap,
+) -> Option<Labels> {
+    draft.add(setup.build_tag.clone());
+    for (header, _) in &setup.tag_headers {
+        draft.incomplete |= !header.parse(headers, &mut draft.tags).is_complete();
+    }
+    let mut fields = HeaderMap::new();
+    for (header, limits) in &setup.tag_headers {
+        match header.write(&draft.tags, *limits) {
+            Ok(value) => fields.extend(value.map(|value| (header.name(), value))),
+            Err(error) => {
+                tracing::warn!(%error, "a page is kept out of shared caches");
+                return None;
+            }
+        }
+    }
+    if draft.incomplete {
+        tracing::warn!("a page is kept out of shared caches, because not all its tags are known");
+        return None;
+    }
+    let vary = draft.policy.as_ref().map_or(&[][..], Policy::vary);
+    if let Some(vary) = vary::merge(headers, vary) {
+        headers.insert(VARY, vary);
+    }
+    let variant = VariantKey::select(&VaryRule::of(headers), &asked.headers)?;
+    Some(Labels {
+        variant,
+        tags: draft.tags,
+        fields,
+    })
+}

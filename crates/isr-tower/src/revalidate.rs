@@ -1,0 +1,123 @@
+//! Asking for a revalidation from a handler.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+use isr_core::{
+    InvalidTargets, PageUrl, Receipt, RevalidateOptions, Revalidator, Source, StoreError, Tag,
+    Target, Targets,
+};
+
+use crate::rejection::Unavailable;
+
+/// Asks for revalidations: the extractor for handlers that change data.
+///
+/// Call it *after the transaction that changes the data has committed*, never inside it. A page that
+/// is rendered between the revalidation and the commit still reads the old data, but starts from the
+/// new generation, so nothing would tell it from a fresh one and it would stay until its lifetime
+/// ends.
+///
+/// ```no_run
+/// # use axum::extract::Path;
+/// # use isr_core::tag;
+/// # use isr_tower::{Revalidate, RevalidateError};
+/// # async fn commit(id: u64) {}
+/// async fn edit(Path(id): Path<u64>, revalidate: Revalidate) -> Result<(), RevalidateError> {
+///     commit(id).await;
+///     revalidate.tags([tag("post", id)]).await?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Revalidate(Arc<dyn Revalidator>);
+
+/// Why a revalidation was not accepted. The data may have changed already, so whoever sees this
+/// has to ask again; asking twice is harmless.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevalidateError {
+    /// There was nothing to aim it at, or too much.
+    #[error("the revalidation was refused")]
+    Targets(#[from] InvalidTargets),
+    /// The store could not take it.
+    #[error("the revalidation could not be stored: ask again")]
+    Store(#[from] StoreError),
+}
+
+impl Revalidate {
+    /// Asks for revalidations where there is no request, as from a background task.
+    #[must_use]
+    pub fn new(revalidator: Arc<dyn Revalidator>) -> Self {
+        Self(revalidator)
+    }
+
+    /// Revalidates every page bound to one of `tags`. Copies become stale and their pages are
+    /// warmed; see [`Revalidate::targets`] for anything else.
+    ///
+    /// When this returns, the revalidation is stored durably, and this process serves nothing it
+    /// concerns as fresh any more.
+    ///
+    /// # Errors
+    ///
+    /// No tags at all, more than [`Targets::LIMIT`], or a store that cannot take it.
+    pub async fn tags(
+        &self,
+        tags: impl IntoIterator<Item = Tag>,
+    ) -> Result<Receipt, RevalidateError> {
+        let targets = Targets::new(tags.into_iter().map(Target::Tag))?;
+        self.targets(targets, RevalidateOptions::default()).await
+    }
+
+    /// Revalidates pages by their URLs, each in all its variants. As [`Revalidate::tags`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Revalidate::tags`].
+    pub async fn urls(
+        &self,
+        urls: impl IntoIterator<Item = PageUrl>,
+    ) -> Result<Receipt, RevalidateError> {
+        let targets = Targets::new(urls.into_iter().map(Target::Url))?;
+        self.targets(targets, RevalidateOptions::default()).await
+    }
+
+    /// Revalidates whatever `targets` says, in the way that `options` says.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot take it.
+    pub async fn targets(
+        &self,
+        targets: Targets,
+        options: RevalidateOptions,
+    ) -> Result<Receipt, RevalidateError> {
+        let receipt = Receipt::new(targets, options, Source::Library);
+        Ok(self.0.revalidate(receipt).await?)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Revalidate {
+    type Rejection = Unavailable;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Unavailable> {
+        let page = crate::Page::of(&parts.extensions).ok_or(Unavailable::LAYER)?;
+        let revalidator = page.setup().revalidator.clone();
+        revalidator.map(Self).ok_or(Unavailable::REVALIDATOR)
+    }
+}
+
+/// 503 when the store could not take it, 500 when the handler named no targets or too many.
+impl IntoResponse for RevalidateError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Targets(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let cause = std::error::Error::source(&self).map(ToString::to_string);
+        tracing::error!(cause, "{self}");
+        (status, self.to_string()).into_response()
+    }
+}
