@@ -1,0 +1,359 @@
+//! From what was written to what is used. Nothing here touches a file or the network.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use isr_core::{QueryFilter, RevalidateOptions, SiteOrigin, UrlRules, WarmupKey};
+
+use super::model::{
+    AdminConfig, Config, EdgeConfig, ListenConfig, RuleConfig, SiteConfig, StoreConfig, WarmConfig,
+    WorkerConfig,
+};
+use super::raw::{self, Raw, Span, StoreKind};
+use super::secrets::KeyFault;
+use super::warm_key::WarmKeySource;
+
+mod rule;
+
+/// Checks every value, and reports all that are wrong, each with its key.
+pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
+    let mut faults = Faults::default();
+    let store = store(&raw.store, &mut faults);
+    let listen = listen(&raw.listen, &mut faults);
+    let config = Config {
+        site: site(&raw.site, listen.edge, &mut faults),
+        edge: edge(&raw.edge, &mut faults),
+        rules: rules(&raw.rule, &mut faults),
+        urls: urls(&raw.urls, &mut faults),
+        revalidate: revalidate(&raw.revalidate),
+        settling_time: faults.within(
+            "revalidate.settling_time",
+            raw.revalidate.settling_time,
+            Duration::ZERO..=HOUR,
+        ),
+        warm: warm(&raw.warm, &store, &mut faults),
+        worker: worker(&raw.worker, &mut faults),
+        admin: admin(&raw.admin, listen.admin, &mut faults),
+        listen,
+        store,
+    };
+    if faults.0.is_empty() {
+        Ok(config)
+    } else {
+        Err(faults.0)
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What is wrong so far. A value at fault is replaced by a good one, so that the rest is checked too.
+#[derive(Debug, Default)]
+struct Faults(Vec<KeyFault>);
+
+impl Faults {
+    fn push(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.0.push((key.into(), message.into()));
+    }
+
+    /// A duration that has to be within a range.
+    fn within(&mut self, key: &str, given: Span, range: RangeInclusive<Duration>) -> Duration {
+        if !range.contains(&given.0) {
+            let show = |duration: &Duration| {
+                humantime::format_duration(*duration)
+                    .to_string()
+                    .replace(' ', "")
+            };
+            let (given, least, most) = (show(&given.0), show(range.start()), show(range.end()));
+            self.push(key, format!("is {given}: use {least} to {most}"));
+        }
+        given.0.clamp(*range.start(), *range.end())
+    }
+
+    /// A number that has to be at least 1.
+    fn positive<N, T: TryFrom<N>>(&mut self, key: &str, given: N, otherwise: T) -> T {
+        given.try_into().unwrap_or_else(|_| {
+            self.push(key, "is 0: use at least 1");
+            otherwise
+        })
+    }
+}
+
+fn site(raw: &raw::Site, edge: SocketAddr, faults: &mut Faults) -> SiteConfig {
+    let good = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
+    };
+    if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.bytes().all(good) {
+        faults.push(
+            "site.name",
+            "has to be 1 to 64 of a-z, 0-9, `-`, `_` and `.`",
+        );
+    }
+    let origin = raw
+        .origin
+        .as_deref()
+        .and_then(|origin| match SiteOrigin::parse(origin) {
+            Ok(origin) => Some(origin),
+            Err(fault) => {
+                faults.push("site.origin", format!("cannot be used: {fault}"));
+                None
+            }
+        });
+    let mut hosts: Vec<SiteOrigin> = Vec::new();
+    for host in &raw.hosts {
+        match SiteOrigin::parse(host) {
+            Ok(host) if hosts.contains(&host) => {
+                faults.push("site.hosts", format!("names {} twice", host.as_str()));
+            }
+            Ok(host) => hosts.push(host),
+            Err(fault) => faults.push("site.hosts", format!("cannot be used: {fault}")),
+        }
+    }
+    if hosts.is_empty() {
+        hosts.push(address_as_origin(edge));
+    }
+    SiteConfig {
+        name: raw.name.clone(),
+        origin,
+        hosts,
+    }
+}
+
+/// The origin by which a visitor on this machine reaches an address.
+fn address_as_origin(address: SocketAddr) -> SiteOrigin {
+    let text = match address.ip() {
+        ip if ip.is_unspecified() => format!("http://localhost:{}", address.port()),
+        _ => format!("http://{address}"),
+    };
+    SiteOrigin::parse(&text).expect("an IP address and a port are an origin")
+}
+
+fn listen(raw: &raw::Listen, faults: &mut Faults) -> ListenConfig {
+    let mut address = |key: &str, text: &str| {
+        text.parse().unwrap_or_else(|_| {
+            faults.push(
+                key,
+                format!("is `{text}`: expected an IP address and a port such as 127.0.0.1:8080"),
+            );
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    };
+    let (edge, admin): (SocketAddr, SocketAddr) = (
+        address("listen.edge", &raw.edge),
+        address("listen.admin", &raw.admin),
+    );
+    if edge == admin && edge.port() != 0 {
+        faults.push(
+            "listen.admin",
+            "is the address of `listen.edge` too: give it a port of its own",
+        );
+    }
+    ListenConfig { edge, admin }
+}
+
+fn store(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
+    let only_with_redis = [
+        ("store.url", raw.url.is_some()),
+        ("store.partitions", raw.partitions != 1),
+    ];
+    for (key, _) in only_with_redis
+        .iter()
+        .filter(|(_, given)| *given && raw.kind != StoreKind::Redis)
+    {
+        faults.push(
+            *key,
+            "is only for store.kind = \"redis\": set that, or remove this",
+        );
+    }
+    match raw.kind {
+        StoreKind::Memory => StoreConfig::Memory,
+        StoreKind::Sqlite => {
+            if raw.path.is_empty() {
+                faults.push("store.path", "is empty: name the file to keep the store in");
+            }
+            StoreConfig::Sqlite {
+                path: PathBuf::from(&raw.path),
+            }
+        }
+        StoreKind::Redis => redis(raw, faults),
+    }
+}
+
+fn redis(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
+    let partitions = faults.positive("store.partitions", raw.partitions, NonZeroU16::MIN);
+    let Some(url) = &raw.url else {
+        faults.push(
+            "store.url",
+            "is missing: give the address of the Redis server, such as redis://127.0.0.1:6379",
+        );
+        return StoreConfig::Memory;
+    };
+    let schemes = ["redis://", "rediss://"];
+    if !schemes
+        .iter()
+        .any(|scheme| url.0.expose().starts_with(scheme))
+    {
+        // The URL itself may hold a password.
+        faults.push("store.url", "does not begin with redis:// or rediss://");
+    }
+    StoreConfig::Redis {
+        url: url.0.clone(),
+        partitions,
+    }
+}
+
+fn edge(raw: &raw::Edge, faults: &mut Faults) -> EdgeConfig {
+    if raw.largest_body.0 > raw.memory.0 {
+        faults.push(
+            "edge.largest_body",
+            "is larger than `edge.memory`: such a body could never be stored",
+        );
+    }
+    let mut purge_from = Vec::new();
+    for text in &raw.purge_from {
+        match text.parse::<IpAddr>() {
+            Ok(address) => purge_from.push(address),
+            Err(_) => faults.push(
+                "edge.purge_from",
+                format!("names `{text}`, which is no IP address"),
+            ),
+        }
+    }
+    EdgeConfig {
+        purge_from,
+        memory: raw.memory.0,
+        largest_body: raw.largest_body.0,
+        max_lag: faults.within("edge.max_lag", raw.max_lag, 50 * MILLISECOND..=MINUTE),
+        collapse_wait: faults.within(
+            "edge.collapse_wait",
+            raw.collapse_wait,
+            Duration::ZERO..=MINUTE,
+        ),
+        connect_timeout: faults.within(
+            "edge.connect_timeout",
+            raw.connect_timeout,
+            10 * MILLISECOND..=MINUTE,
+        ),
+        response_timeout: faults.within(
+            "edge.response_timeout",
+            raw.response_timeout,
+            10 * MILLISECOND..=HOUR,
+        ),
+        degraded_lifetime: faults.within(
+            "edge.degraded_lifetime",
+            raw.degraded_lifetime,
+            Duration::ZERO..=HOUR,
+        ),
+        keep_tag_headers: raw.keep_tag_headers,
+    }
+}
+
+fn rules(raw: &[raw::Rule], faults: &mut Faults) -> Vec<RuleConfig> {
+    raw.iter()
+        .enumerate()
+        .map(|(index, rule)| rule::check(index, rule, faults))
+        .collect()
+}
+
+fn urls(raw: &raw::Urls, faults: &mut Faults) -> UrlRules {
+    let filter = match (&raw.query_allow, &raw.query_deny) {
+        (Some(_), Some(_)) => {
+            faults.push(
+                "urls.query_deny",
+                "cannot be given beside `urls.query_allow`: remove one of them",
+            );
+            return UrlRules::default();
+        }
+        (None, None) => return UrlRules::default(),
+        (Some(allow), None) if allow.is_empty() => Ok(QueryFilter::DropAll),
+        (Some(allow), None) => {
+            QueryFilter::allow(allow).map_err(|fault| ("urls.query_allow", fault))
+        }
+        (None, Some(deny)) if deny.is_empty() => Ok(QueryFilter::KeepAll),
+        (None, Some(deny)) => QueryFilter::deny(deny).map_err(|fault| ("urls.query_deny", fault)),
+    };
+    let filter = filter.unwrap_or_else(|(key, fault)| {
+        faults.push(key, format!("cannot be used: {fault}"));
+        QueryFilter::default()
+    });
+    UrlRules::new(filter)
+}
+
+fn revalidate(raw: &raw::Revalidate) -> RevalidateOptions {
+    let mode = match raw.mode {
+        raw::Mode::Soft => isr_core::Mode::Soft,
+        raw::Mode::Hard => isr_core::Mode::Hard,
+    };
+    let second_purge = raw
+        .second_purge
+        .map(|span| span.0)
+        .filter(|delay| !delay.is_zero());
+    RevalidateOptions {
+        mode,
+        warm: raw.warm,
+        second_purge,
+    }
+}
+
+fn warm(raw: &raw::Warm, store: &StoreConfig, faults: &mut Faults) -> WarmConfig {
+    let key = match (&raw.key, store) {
+        (Some(key), _) => match WarmupKey::new(key.0.clone()) {
+            Ok(key) => WarmKeySource::Given(key),
+            Err(fault) => {
+                faults.push("warm.key", format!("cannot be used: {fault}"));
+                WarmKeySource::PerProcess
+            }
+        },
+        (None, StoreConfig::Sqlite { path }) => WarmKeySource::Kept(beside(path)),
+        (None, StoreConfig::Memory | StoreConfig::Redis { .. }) => WarmKeySource::PerProcess,
+    };
+    WarmConfig {
+        key,
+        concurrency: faults.positive("warm.concurrency", raw.concurrency, NonZeroU16::MIN),
+        rate: faults.positive("warm.rate", raw.rate, NonZeroU32::MIN),
+        timeout: faults.within("warm.timeout", raw.timeout, 10 * MILLISECOND..=HOUR),
+        attempts: faults.positive("warm.attempts", raw.attempts, NonZeroU32::MIN),
+    }
+}
+
+/// The file of the warm-up key of a store on disk.
+fn beside(store: &Path) -> PathBuf {
+    store.with_extension("warm-key")
+}
+
+fn worker(raw: &raw::Worker, faults: &mut Faults) -> WorkerConfig {
+    WorkerConfig {
+        enabled: raw.enabled,
+        concurrency: faults.positive("worker.concurrency", raw.concurrency, NonZeroU16::MIN),
+        lease: faults.within("worker.lease", raw.lease, SECOND..=HOUR),
+        attempts: faults.positive("worker.attempts", raw.attempts, NonZeroU32::MIN),
+    }
+}
+
+fn admin(raw: &raw::Admin, address: SocketAddr, faults: &mut Faults) -> AdminConfig {
+    let token = raw.token.as_ref().map(|token| token.0.clone());
+    match &token {
+        None if !address.ip().is_loopback() => faults.push(
+            "admin.token",
+            format!("is missing, and `listen.admin` is {address}, which other machines can reach: set admin.token or admin.token_file"),
+        ),
+        Some(token) if token.expose().len() < 16 => faults.push("admin.token", "has fewer than 16 bytes: choose a longer one"),
+        Some(token) if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {
+            faults.push("admin.token", "holds something else than printable ASCII without spaces: choose another");
+        }
+        _ => {}
+    }
+    let largest_body = usize::try_from(raw.largest_body.0).unwrap_or(usize::MAX);
+    if largest_body == 0 {
+        faults.push("admin.largest_body", "is 0: use at least 1");
+    }
+    AdminConfig {
+        token,
+        largest_body,
+    }
+}

@@ -1,0 +1,228 @@
+//! The configuration as it is written: every section and key, with its default.
+//!
+//! Types here check nothing but their own notation; [`check`](super::check) does the rest.
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::units::{HiddenText, Size, Span};
+
+mod units;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) site: Site,
+    pub(super) listen: Listen,
+    pub(super) store: Store,
+    pub(super) edge: Edge,
+    pub(super) rule: Vec<Rule>,
+    pub(super) urls: Urls,
+    pub(super) revalidate: Revalidate,
+    pub(super) warm: Warm,
+    pub(super) worker: Worker,
+    pub(super) admin: Admin,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Site {
+    pub(super) name: String,
+    pub(super) origin: Option<String>,
+    pub(super) hosts: Vec<String>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            name: "default".into(),
+            origin: None,
+            hosts: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Listen {
+    pub(super) edge: String,
+    pub(super) admin: String,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            edge: "127.0.0.1:8080".into(),
+            admin: "127.0.0.1:8081".into(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) kind: StoreKind,
+    pub(super) path: String,
+    pub(super) url: Option<HiddenText>,
+    pub(super) url_file: Option<String>,
+    pub(super) partitions: u16,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::Sqlite,
+            path: "edge-isr-data/store.sqlite3".into(),
+            url: None,
+            url_file: None,
+            partitions: 1,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoreKind {
+    Memory,
+    Sqlite,
+    Redis,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Edge {
+    pub(super) memory: Size,
+    pub(super) largest_body: Size,
+    pub(super) max_lag: Span,
+    pub(super) collapse_wait: Span,
+    pub(super) connect_timeout: Span,
+    pub(super) response_timeout: Span,
+    pub(super) degraded_lifetime: Span,
+    pub(super) purge_from: Vec<String>,
+    pub(super) keep_tag_headers: bool,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            memory: Size::mebibytes(256),
+            largest_body: Size::mebibytes(8),
+            max_lag: Span::millis(250),
+            collapse_wait: Span::seconds(5),
+            connect_timeout: Span::seconds(5),
+            response_timeout: Span::seconds(30),
+            degraded_lifetime: Span::seconds(10),
+            purge_from: vec!["127.0.0.1".into(), "::1".into()],
+            keep_tag_headers: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rule {
+    pub(super) path: String,
+    pub(super) tags: Vec<String>,
+    pub(super) s_maxage: Option<Span>,
+    pub(super) stale_while_revalidate: Option<Span>,
+    pub(super) stale_if_error: Option<Span>,
+    pub(super) browser_max_age: Option<Span>,
+    pub(super) vary: Vec<String>,
+    pub(super) ignore_cookies: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Urls {
+    pub(super) query_allow: Option<Vec<String>>,
+    pub(super) query_deny: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Revalidate {
+    pub(super) mode: Mode,
+    pub(super) warm: bool,
+    pub(super) second_purge: Option<Span>,
+    pub(super) settling_time: Span,
+}
+
+impl Default for Revalidate {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Soft,
+            warm: true,
+            second_purge: None,
+            settling_time: Span::seconds(2),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mode {
+    Soft,
+    Hard,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Warm {
+    pub(super) key: Option<HiddenText>,
+    pub(super) key_file: Option<String>,
+    pub(super) concurrency: u16,
+    pub(super) rate: u32,
+    pub(super) timeout: Span,
+    pub(super) attempts: u32,
+}
+
+impl Default for Warm {
+    fn default() -> Self {
+        Self {
+            key: None,
+            key_file: None,
+            concurrency: 8,
+            rate: 50,
+            timeout: Span::seconds(30),
+            attempts: 3,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Worker {
+    pub(super) enabled: bool,
+    pub(super) concurrency: u16,
+    pub(super) lease: Span,
+    pub(super) attempts: u32,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            concurrency: 4,
+            lease: Span::seconds(30),
+            attempts: 8,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) token: Option<HiddenText>,
+    pub(super) token_file: Option<String>,
+    pub(super) largest_body: Size,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            token: None,
+            token_file: None,
+            largest_body: Size::mebibytes(1),
+        }
+    }
+}
