@@ -46,11 +46,11 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) -> anyhow::Result<
     for name in &report.skipped_names {
         println!("skipped: {name}");
     }
+    for name in &report.failed_names {
+        println!("failed: {name}");
+    }
     if report.failed > 0 {
-        bail!(
-            "{} tests failed; `cargo test` names them above",
-            report.failed
-        );
+        bail!("`cargo test` failed; each failure is shown above");
     }
     if !status.success() {
         bail!("`cargo test` failed with {status}: a crate was not built or a test program crashed");

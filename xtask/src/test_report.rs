@@ -11,6 +11,8 @@ pub(crate) struct Report {
     pub(crate) failed: u64,
     /// Tests that were not run.
     pub(crate) skipped: u64,
+    /// The names of those that failed.
+    pub(crate) failed_names: Vec<String>,
     /// The names of those that were not run.
     pub(crate) skipped_names: Vec<String>,
 }
@@ -18,8 +20,12 @@ pub(crate) struct Report {
 impl Report {
     /// Takes in one line of a test program's output; lines of other kinds are passed over.
     pub(crate) fn read(&mut self, line: &str) {
-        if let Some(name) = skipped_name(line) {
-            self.skipped_names.push(name.to_owned());
+        match outcome(line) {
+            Some((name, outcome)) if outcome.starts_with("ignored") => {
+                self.skipped_names.push(name.to_owned());
+            }
+            Some((name, "FAILED")) => self.failed_names.push(name.to_owned()),
+            _ => {}
         }
         // A test may have printed something without a line end, so the summary need not start the line.
         if let Some((_, summary)) = line.split_once("test result: ") {
@@ -40,10 +46,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// The name in a line such as `test binds::many ... ignored, takes an hour`.
-fn skipped_name(line: &str) -> Option<&str> {
-    let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
-    outcome.starts_with("ignored").then_some(name)
+/// The two parts of a line such as `test binds::many ... ignored, takes an hour`.
+fn outcome(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("test ")?.split_once(" ... ")
 }
 
 /// The number before `word` in a summary such as `ok. 3 passed; 0 failed; 1 ignored; …`.
@@ -62,20 +67,21 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(output: &str, expected: &str, skipped_names: &[&str]) {
+    fn check(output: &str, expected: &str, failed_names: &[&str], skipped_names: &[&str]) {
         let mut report = Report::default();
         output.lines().for_each(|line| report.read(line));
         assert_eq!(report.to_string(), expected);
+        assert_eq!(report.failed_names, failed_names);
         assert_eq!(report.skipped_names, skipped_names);
     }
 
     #[test]
     fn no_output_counts_nothing() {
-        check("", "0 passed, 0 failed, 0 skipped", &[]);
+        check("", "0 passed, 0 failed, 0 skipped", &[], &[]);
     }
 
     #[test]
-    fn programs_are_summed_and_skipped_tests_named() {
+    fn programs_are_summed_and_what_did_not_pass_is_named() {
         check(
             "running 3 tests
 test tags::parse ... ok
@@ -92,6 +98,7 @@ test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
 
 all doctests ran in 0.40s; merged doctests compilation took 0.20s",
             "2 passed, 1 failed, 2 skipped",
+            &["binds::one"],
             &["binds::many", "src/lib.rs - tag (line 30)"],
         );
     }
@@ -101,6 +108,7 @@ all doctests ran in 0.40s; merged doctests compilation took 0.20s",
         check(
             "half a linetest result: ok. 7 passed; 0 failed; 0 ignored;",
             "7 passed, 0 failed, 0 skipped",
+            &[],
             &[],
         );
     }

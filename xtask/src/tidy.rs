@@ -41,13 +41,28 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         findings.extend(manifests::check(&shown, &text)?);
     }
 
+    findings.extend(check_lock_file(workspace)?);
+
     for finding in &findings {
         println!("{finding}");
     }
     if !findings.is_empty() {
-        bail!("{} rules of the house are broken", findings.len());
+        bail!("rules of the house broken: {}", findings.len());
     }
     Ok(())
+}
+
+/// In CI's fresh clone, a lock file that Cargo had to change was not committed as the manifests ask for.
+fn check_lock_file(workspace: &Workspace) -> anyhow::Result<Option<Finding>> {
+    if std::env::var_os("CI").is_none() {
+        return Ok(None);
+    }
+    let mut status = Command::new("git");
+    status
+        .args(["status", "--porcelain", "--", "Cargo.lock"])
+        .current_dir(&workspace.root);
+    let changed = !run::output(&mut status)?.is_empty();
+    Ok(changed.then(|| "Cargo.lock: commit what Cargo makes of it for these manifests".to_owned()))
 }
 
 /// The files git knows or would add, as paths from the root.
