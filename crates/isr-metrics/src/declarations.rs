@@ -1,0 +1,277 @@
+//! The table of all metrics. Whatever is not in it is not counted; whatever is in it is documented.
+
+use isr_core::{CacheOutcome, Milestone, Source, WarmFailure};
+
+use crate::declaration::{Declaration, Label, Unit, Values};
+
+/// The upper bounds of every histogram's buckets, in seconds: from 100 µs, about what a hit in
+/// memory takes, to a minute, beyond which a revalidation has got stuck.
+pub const BUCKETS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
+];
+
+/// What stands for every label value that is not in its label's set.
+pub const OTHER: &str = "other";
+
+/// The store's operations, by which its failures are told apart: the methods of
+/// [`TagGraph`](isr_core::TagGraph) and [`JobStore`](isr_core::JobStore).
+pub const OPERATIONS: &[&str] = &[
+    "position",
+    "bind",
+    "unbind",
+    "urls_for",
+    "tags_for",
+    "invalidate",
+    "news_since",
+    "report",
+    "senders",
+    "dismiss",
+    "statistics",
+    "collect_garbage",
+    "claim_revalidations",
+    "save",
+    "leave",
+    "queue_pages",
+    "claim_pages",
+    "leave_pages",
+    "pages_outstanding",
+    "hand_back",
+    "receipt",
+    "receipts",
+    "dead_letters",
+    "replay",
+    "depth",
+    OTHER,
+];
+
+/// The words of every value of an enum that lists itself as `ALL`.
+macro_rules! words {
+    ($of:ty) => {{
+        let mut words = [""; <$of>::ALL.len()];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = <$of>::ALL[at].as_str();
+            at += 1;
+        }
+        words
+    }};
+}
+
+pub(crate) const OUTCOMES: &[&str] = &words!(CacheOutcome);
+pub(crate) const MILESTONES: &[&str] = &words!(Milestone);
+pub(crate) const SOURCES: &[&str] = &words!(Source);
+pub(crate) const WARM_FAILURES: &[&str] = &words!(WarmFailure);
+/// The classes of a status code (RFC 9110 §15), and `none` when no response came.
+pub(crate) const STATUS_CLASSES: &[&str] = &["none", "1xx", "2xx", "3xx", "4xx", "5xx", OTHER];
+pub(crate) const BIND_RESULTS: &[&str] = &["bound", "superseded", "failed"];
+pub(crate) const CALL_RESULTS: &[&str] = &["ok", "failed"];
+
+/// The label by which a family of series is told apart when it has one.
+const fn label(name: &'static str, values: &'static [&'static str]) -> Label {
+    Label {
+        name,
+        values: Values::Closed(values),
+    }
+}
+
+const OUTCOME: &[Label] = &[label("outcome", OUTCOMES)];
+const STATUS: &[Label] = &[label("status", STATUS_CLASSES)];
+const BIND_RESULT: &[Label] = &[label("result", BIND_RESULTS)];
+const SOURCE: &[Label] = &[label("source", SOURCES)];
+const MILESTONE: &[Label] = &[label("milestone", MILESTONES)];
+const CALL: &[Label] = &[
+    Label {
+        name: "connector",
+        values: Values::Connectors,
+    },
+    label("result", CALL_RESULTS),
+];
+const REASON: &[Label] = &[label("reason", WARM_FAILURES)];
+const OPERATION: &[Label] = &[label("operation", OPERATIONS)];
+
+/// Requests to the edge.
+pub const EDGE_REQUESTS: Declaration = Declaration::counter(
+    "edge_isr_edge_requests_total",
+    OUTCOME,
+    "Requests that the built-in edge answered, by how it did.",
+);
+/// How long the edge took.
+pub const EDGE_RESPONSE: Declaration = Declaration::seconds(
+    "edge_isr_edge_response_seconds",
+    OUTCOME,
+    "Time from a request's head to the head of the built-in edge's response.",
+);
+/// What the edge holds, in responses.
+pub const EDGE_STORED_RESPONSES: Declaration = Declaration::gauge(
+    "edge_isr_edge_stored_responses",
+    Unit::None,
+    "Responses in the memory of the built-in edge.",
+);
+/// What the edge holds, in bytes.
+pub const EDGE_STORED_BYTES: Declaration = Declaration::gauge(
+    "edge_isr_edge_stored_bytes",
+    Unit::Bytes,
+    "Weight of the responses in the memory of the built-in edge.",
+);
+/// Requests to the origin.
+pub const ORIGIN_REQUESTS: Declaration = Declaration::counter(
+    "edge_isr_origin_requests_total",
+    STATUS,
+    "Requests sent to the origin, by the class of the status it answered with.",
+);
+/// How long the origin took.
+pub const ORIGIN_RESPONSE: Declaration = Declaration::seconds(
+    "edge_isr_origin_response_seconds",
+    &[],
+    "Time from a request's head to the head of the origin's response, or to giving up on it.",
+);
+/// Binds.
+pub const BINDS: Declaration = Declaration::counter(
+    "edge_isr_binds_total",
+    BIND_RESULT,
+    "Responses to be bound to their tags, by what came of it.",
+);
+/// Revalidations taken on.
+pub const REVALIDATIONS: Declaration = Declaration::counter(
+    "edge_isr_revalidations_total",
+    SOURCE,
+    "Revalidations accepted, by who asked.",
+);
+/// How long revalidations took.
+pub const REVALIDATION_REACHED: Declaration = Declaration::seconds(
+    "edge_isr_revalidation_reached_seconds",
+    MILESTONE,
+    "Time from a worker's first sight of a revalidation until it reached a milestone.",
+);
+/// Revalidations lost to the dead letters.
+pub const REVALIDATIONS_FAILED: Declaration = Declaration::counter(
+    "edge_isr_revalidations_failed_total",
+    &[],
+    "Revalidations given up on.",
+);
+/// Calls to tiers.
+pub const PURGE_CALLS: Declaration = Declaration::counter(
+    "edge_isr_purge_calls_total",
+    CALL,
+    "Purge calls, by the tier called and whether it took the call on.",
+);
+/// What was in the calls.
+pub const PURGE_ITEMS: Declaration = Declaration::counter(
+    "edge_isr_purge_items_total",
+    CALL,
+    "Items in purge calls, by the tier called and whether it took the call on.",
+);
+/// Pages warmed.
+pub const WARMED_PAGES: Declaration =
+    Declaration::counter("edge_isr_warmed_pages_total", &[], "Pages warmed.");
+/// How long warming took.
+pub const WARM_REQUEST: Declaration = Declaration::seconds(
+    "edge_isr_warm_request_seconds",
+    &[],
+    "Time from the first byte sent to the last byte received, of warm-ups that went well.",
+);
+/// Pages not warmed.
+pub const WARM_FAILURES_TOTAL: Declaration = Declaration::counter(
+    "edge_isr_warm_failures_total",
+    REASON,
+    "Pages that could not be warmed, by what went wrong last.",
+);
+/// Failures of the store.
+pub const STORE_FAILURES: Declaration = Declaration::counter(
+    "edge_isr_store_failures_total",
+    OPERATION,
+    "Operations that the store failed to carry out.",
+);
+/// How far behind the store this process is.
+pub const STORE_BEHIND: Declaration = Declaration::gauge(
+    "edge_isr_store_behind_seconds",
+    Unit::Seconds,
+    "How long ago this process last knew itself up to date with the store.",
+);
+/// Revalidations waiting.
+pub const QUEUE_REVALIDATIONS: Declaration = Declaration::gauge(
+    "edge_isr_queue_revalidations",
+    Unit::None,
+    "Revalidations not finished, those being worked on included.",
+);
+/// Pages waiting.
+pub const QUEUE_PAGES: Declaration = Declaration::gauge(
+    "edge_isr_queue_pages",
+    Unit::None,
+    "Pages not finished, those being worked on included.",
+);
+/// Jobs given up on.
+pub const QUEUE_DEAD: Declaration = Declaration::gauge(
+    "edge_isr_queue_dead_letters",
+    Unit::None,
+    "Jobs given up on and kept until they are replayed.",
+);
+/// How long the oldest job waits.
+pub const QUEUE_OLDEST_DUE: Declaration = Declaration::gauge(
+    "edge_isr_queue_oldest_due_seconds",
+    Unit::Seconds,
+    "How long the oldest job that is due has been waiting; 0 when none is.",
+);
+/// Pages in the graph.
+pub const GRAPH_PAGES: Declaration = Declaration::gauge(
+    "edge_isr_graph_pages",
+    Unit::None,
+    "Pages bound to at least one tag.",
+);
+/// Tags in the graph.
+pub const GRAPH_TAGS: Declaration = Declaration::gauge(
+    "edge_isr_graph_tags",
+    Unit::None,
+    "Tags that some page is bound to.",
+);
+/// Edges of the graph.
+pub const GRAPH_EDGES: Declaration = Declaration::gauge(
+    "edge_isr_graph_edges",
+    Unit::None,
+    "Pairs of a page and a tag of it.",
+);
+/// The build.
+pub const BUILD_INFO: Declaration = Declaration {
+    labels: &[Label {
+        name: "version",
+        values: Values::Version,
+    }],
+    ..Declaration::gauge(
+        "edge_isr_build_info",
+        Unit::None,
+        "Always 1; tells the version.",
+    )
+};
+
+/// Every metric there is, in the order of the documentation.
+pub const ALL: &[Declaration] = &[
+    EDGE_REQUESTS,
+    EDGE_RESPONSE,
+    EDGE_STORED_RESPONSES,
+    EDGE_STORED_BYTES,
+    ORIGIN_REQUESTS,
+    ORIGIN_RESPONSE,
+    BINDS,
+    REVALIDATIONS,
+    REVALIDATION_REACHED,
+    REVALIDATIONS_FAILED,
+    PURGE_CALLS,
+    PURGE_ITEMS,
+    WARMED_PAGES,
+    WARM_REQUEST,
+    WARM_FAILURES_TOTAL,
+    STORE_FAILURES,
+    STORE_BEHIND,
+    QUEUE_REVALIDATIONS,
+    QUEUE_PAGES,
+    QUEUE_DEAD,
+    QUEUE_OLDEST_DUE,
+    GRAPH_PAGES,
+    GRAPH_TAGS,
+    GRAPH_EDGES,
+    BUILD_INFO,
+];
+
+#[cfg(test)]
+mod tests;
