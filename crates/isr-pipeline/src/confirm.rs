@@ -1,0 +1,46 @@
+//! Waiting until a tier has carried a purge out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use isr_core::{CdnConnector, Completion, Reference, TierState};
+
+use crate::purge::stop;
+use crate::revalidation::{Run, Stop};
+
+/// The longest that is waited without giving the job up meanwhile.
+const WAITED_FOR: Duration = Duration::from_secs(1);
+
+impl Run {
+    /// Waits until everything a tier took on has been carried out. One that cannot be asked stays
+    /// accepted.
+    pub(crate) async fn confirm_tier(
+        &mut self,
+        index: usize,
+        tier: &Arc<dyn CdnConnector>,
+    ) -> Result<(), Stop> {
+        if !tier.capabilities().observes_completion {
+            return Ok(());
+        }
+        // Still to be asked about when this is taken up again.
+        self.receipt.tiers[index].state = TierState::Sent;
+        while let Some(reference) = self.receipt.progress.references.last().cloned() {
+            match self
+                .holding(tier.poll(&Reference(reference)))
+                .await?
+                .map_err(|error| stop(&error))?
+            {
+                Completion::Complete => {
+                    self.receipt.progress.references.pop();
+                }
+                Completion::Pending { retry_after } if retry_after <= WAITED_FOR => {
+                    self.holding(self.shared.parts.clock.sleep(retry_after))
+                        .await?;
+                }
+                Completion::Pending { retry_after } => return Err(Stop::Later(retry_after)),
+            }
+        }
+        self.receipt.tiers[index].state = TierState::Confirmed;
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! What has been done lately, so that revalidations that share pages do not do it twice.
+
+use isr_core::{Generation, Mode, PageUrl};
+use quick_cache::sync::Cache;
+
+/// Pages remembered.
+const REMEMBERED: usize = 100_000;
+
+/// Something done for a page.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Deed {
+    /// Purged from the tier of this name.
+    Purged(String, Mode),
+    /// Warmed in this place; `None` is where its host resolves to.
+    Warmed(Option<String>),
+}
+
+/// Deeds by page, with the generation they were done under. Only this process's own: that a page is
+/// done twice elsewhere costs a request and loses nothing.
+#[derive(Debug)]
+pub(crate) struct Done(Cache<(PageUrl, Deed), Generation>);
+
+impl Done {
+    pub(crate) fn new() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+
+    /// Whether the deed was done under a generation that covers `least`, so that what asked for it
+    /// then had been stored before it was done.
+    pub(crate) fn covers(&self, url: &PageUrl, deed: &Deed, least: Generation) -> bool {
+        self.0
+            .get(&(url.clone(), deed.clone()))
+            .is_some_and(|done| done.covers(least))
+    }
+
+    pub(crate) fn note(&self, url: &PageUrl, deed: Deed, generation: Generation) {
+        let key = (url.clone(), deed);
+        if self.0.get(&key).is_none_or(|done| !done.covers(generation)) {
+            self.0.insert(key, generation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isr_core::Epoch;
+
+    use super::*;
+
+    #[test]
+    fn a_deed_serves_those_who_asked_before_it_and_nobody_after() {
+        let done = Done::new();
+        let url = PageUrl::parse("https://a.example/").unwrap();
+        let at = |number| Generation {
+            epoch: Epoch::new(1),
+            number,
+        };
+        done.note(&url, Deed::Warmed(None), at(5));
+        done.note(&url, Deed::Warmed(None), at(3));
+        assert!(done.covers(&url, &Deed::Warmed(None), at(5)));
+        assert!(done.covers(&url, &Deed::Warmed(None), at(4)));
+        assert!(!done.covers(&url, &Deed::Warmed(None), at(6)));
+        assert!(!done.covers(&url, &Deed::Warmed(Some("elsewhere".into())), at(5)));
+        assert!(!done.covers(
+            &url,
+            &Deed::Warmed(None),
+            Generation {
+                epoch: Epoch::new(2),
+                number: 5
+            }
+        ));
+    }
+}

@@ -1,0 +1,109 @@
+//! What somebody has to do now and then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use isr_core::{Clock, Event, Recorder, SenderId, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// How often the queue and the graph are looked at for the metrics.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Looks between two garbage collections.
+const LOOKS_PER_COLLECTION: u32 = 6;
+
+/// Pairs looked at in one call of a garbage collection.
+const COLLECTED_AT_ONCE: usize = 10_000;
+
+/// How long a dead sender is remembered, so that every revalidation of its time can mourn it. What it
+/// had in flight has long been stored by then, so purges made later need not know of it.
+const MOURNING: Duration = Duration::from_hours(1);
+
+/// Collects garbage, forgets senders that died long ago, and looks at the store for the metrics.
+#[derive(Debug)]
+pub struct Housekeeper {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    recorder: Arc<dyn Recorder>,
+}
+
+impl Housekeeper {
+    /// A housekeeper. Several may serve one store; that costs a little and harms nothing.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, recorder: Arc<dyn Recorder>) -> Self {
+        Self {
+            store,
+            clock,
+            recorder,
+        }
+    }
+
+    /// Keeps house until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut dead = HashMap::new();
+        for look in 0_u32.. {
+            if let Err(error) = self.round(look, &mut dead).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot look after the store"
+                );
+                self.recorder.record(&Event::StoreFailed {
+                    operation: "housekeeping",
+                });
+            }
+            tokio::select! {
+                () = self.clock.sleep(LOOK) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn round(
+        &self,
+        look: u32,
+        dead: &mut HashMap<SenderId, Duration>,
+    ) -> Result<(), StoreError> {
+        self.look().await?;
+        self.dismiss_the_long_dead(dead).await?;
+        if look.is_multiple_of(LOOKS_PER_COLLECTION) {
+            while self.store.collect_garbage(COLLECTED_AT_ONCE).await?.more {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
+        let depth = self.store.depth().await?;
+        self.recorder.record(&Event::Queue { depth });
+        let graph = self.store.statistics().await?;
+        self.recorder.record(&Event::Graph {
+            pages: graph.pages,
+            tags: graph.tags,
+            edges: graph.edges,
+        });
+        Ok(())
+    }
+
+    /// `dead` holds when each sender was first seen dead from here.
+    async fn dismiss_the_long_dead(
+        &self,
+        dead: &mut HashMap<SenderId, Duration>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let senders = self.store.senders().await?;
+        dead.retain(|id, _| {
+            senders
+                .iter()
+                .any(|sender| !sender.alive && sender.report.id == *id)
+        });
+        for sender in senders.iter().filter(|sender| !sender.alive) {
+            let since = *dead.entry(sender.report.id.clone()).or_insert(now);
+            if now.saturating_sub(since) >= MOURNING {
+                self.store.dismiss(&sender.report.id).await?;
+            }
+        }
+        Ok(())
+    }
+}

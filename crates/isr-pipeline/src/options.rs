@@ -1,0 +1,46 @@
+//! How a worker behaves.
+
+use std::time::Duration;
+
+use isr_core::WorkerId;
+
+/// How a worker behaves.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Its name, unique among all workers of the store.
+    pub id: WorkerId,
+    /// Revalidations worked on at once; at least 1. Default: 4.
+    pub concurrency: usize,
+    /// How long a claim lasts when its worker falls silent. Default: 30 s.
+    pub lease: Duration,
+    /// How often the queue is looked at when nobody says that there is something in it. Default: 250 ms.
+    pub idle_poll: Duration,
+    /// Pages resolved at a time, and so the most in one purge call. Default: 500.
+    pub chunk: usize,
+    /// Pages warmed between two looks at the queue's claim. Default: 100.
+    pub warm_chunk: usize,
+    /// Attempts at the same step of a revalidation, or at a page, before it is given up on. Default: 12.
+    pub attempts: u32,
+    /// The longest first delay after a failed attempt; it doubles with each. Default: 1 s.
+    pub first_delay: Duration,
+    /// The longest delay of all. Default: 5 min.
+    pub longest_delay: Duration,
+}
+
+impl WorkerOptions {
+    /// The defaults, for a worker of this name.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: WorkerId(id.into()),
+            concurrency: 4,
+            lease: Duration::from_secs(30),
+            idle_poll: Duration::from_millis(250),
+            chunk: 500,
+            warm_chunk: 100,
+            attempts: 12,
+            first_delay: Duration::from_secs(1),
+            longest_delay: Duration::from_mins(5),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Single pages that are to be purged and warmed again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use isr_core::{
+    CdnConnector, Claim, Claimed, Completion, Event, LeavePage, Mode, PageReason, PageUrl,
+    PageWork, Position, PurgeBatch, StoreError, Target, WarmRequest,
+};
+
+use crate::backoff;
+use crate::purge::chain;
+use crate::warm::{places, warm_and_note};
+use crate::worker::Shared;
+
+/// Claimed pages.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    shared: Arc<Shared>,
+    claimed: Vec<Claimed<PageWork>>,
+}
+
+impl Pages {
+    pub(crate) fn new(shared: Arc<Shared>, claimed: Vec<Claimed<PageWork>>) -> Self {
+        Self { shared, claimed }
+    }
+
+    /// Purges what was in flight, warms everything, and leaves the pages.
+    pub(crate) async fn run(self) {
+        if let Err(error) = self.work().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "left pages to whoever claims them next"
+            );
+            self.shared
+                .record(&Event::StoreFailed { operation: "pages" });
+        }
+    }
+
+    async fn work(&self) -> Result<(), StoreError> {
+        let store = &self.shared.parts.store;
+        let position = store.position().await?;
+        let failed = self.purge(&position).await?;
+        self.warm(&failed).await?;
+        let left: Vec<(Claim, LeavePage)> = self
+            .claimed
+            .iter()
+            .map(|page| {
+                (
+                    page.claim.clone(),
+                    self.leave(page, failed.get(&page.work.url)),
+                )
+            })
+            .collect();
+        store.leave_pages(&left).await
+    }
+
+    fn leave(&self, page: &Claimed<PageWork>, error: Option<&String>) -> LeavePage {
+        let options = &self.shared.options;
+        match error {
+            None => LeavePage::Done,
+            Some(error) if page.attempt >= options.attempts => LeavePage::Dead {
+                error: error.clone(),
+            },
+            Some(_) => LeavePage::Later {
+                delay: backoff::delay(options, page.attempt, None),
+            },
+        }
+    }
+
+    /// Purges what was in flight from every tier that may have kept it; says what failed.
+    ///
+    /// It may have been made before a hard revalidation, so it is dropped, not marked stale. What was
+    /// superseded left as `no-store` and is kept nowhere.
+    async fn purge(&self, position: &Position) -> Result<HashMap<PageUrl, String>, StoreError> {
+        let in_flight = self
+            .claimed
+            .iter()
+            .filter(|page| page.work.reason == PageReason::InFlight);
+        let urls: Vec<PageUrl> = in_flight.map(|page| page.work.url.clone()).collect();
+        let mut failed = HashMap::new();
+        if urls.is_empty() {
+            return Ok(failed);
+        }
+        for tier in self.shared.foreign_tiers() {
+            let limit = tier
+                .capabilities()
+                .items_per_call
+                .map_or(usize::MAX, std::num::NonZeroUsize::get);
+            for some in urls.chunks(limit) {
+                let targets = self.targets(tier, some).await?;
+                if let Err(error) = self.call(tier, targets, position).await {
+                    failed.extend(some.iter().map(|url| (url.clone(), error.clone())));
+                }
+            }
+        }
+        Ok(failed)
+    }
+
+    /// What to purge a tier by so that these pages go: their URLs, or else all their tags.
+    async fn targets(
+        &self,
+        tier: &Arc<dyn CdnConnector>,
+        urls: &[PageUrl],
+    ) -> Result<Vec<Target>, StoreError> {
+        if tier.capabilities().purge_url {
+            return Ok(urls.iter().cloned().map(Target::Url).collect());
+        }
+        let mut tags = Vec::new();
+        for url in urls {
+            let known = self.shared.parts.store.tags_for(url).await?;
+            tags.extend(
+                known
+                    .into_iter()
+                    .flat_map(|known| known.tags)
+                    .map(|bound| Target::Tag(bound.tag)),
+            );
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        Ok(tags)
+    }
+
+    async fn call(
+        &self,
+        tier: &Arc<dyn CdnConnector>,
+        targets: Vec<Target>,
+        position: &Position,
+    ) -> Result<(), String> {
+        let items = targets.len() as u64;
+        if let Some(target) = targets
+            .iter()
+            .find(|target| !tier.capabilities().takes(target))
+        {
+            return Err(format!("{} cannot purge by {}", tier.name(), target.kind()));
+        }
+        let Some(batch) = PurgeBatch::new(targets, Mode::Hard, position.clone()) else {
+            return Ok(());
+        };
+        let answer = tier.purge(&batch).await;
+        self.shared.record(&Event::PurgeCalled {
+            connector: tier.name(),
+            ok: answer.is_ok(),
+            items,
+        });
+        let receipt = answer.map_err(|error| chain(&error))?;
+        if let Some((target, reason)) = receipt.rejected.first() {
+            return Err(format!("{} refused {target}: {reason}", tier.name()));
+        }
+        let Some(reference) = receipt
+            .reference
+            .filter(|_| tier.capabilities().observes_completion)
+        else {
+            return Ok(());
+        };
+        loop {
+            match tier.poll(&reference).await.map_err(|error| chain(&error))? {
+                Completion::Complete => return Ok(()),
+                Completion::Pending { retry_after } => {
+                    self.shared.parts.clock.sleep(retry_after).await;
+                }
+            }
+        }
+    }
+
+    /// Warms the pages that were purged. That one cannot be warmed loses nothing, so it is not tried
+    /// again beyond the crawler's own attempts.
+    async fn warm(&self, failed: &HashMap<PageUrl, String>) -> Result<(), StoreError> {
+        let places = places(&self.shared, &*self.shared.parts.store).await?;
+        let purged = self
+            .claimed
+            .iter()
+            .filter(|page| !failed.contains_key(&page.work.url));
+        let requests: Vec<WarmRequest> = purged
+            .flat_map(|page| places.iter().map(move |via| (&page.work, via)))
+            .map(|(work, via)| WarmRequest {
+                url: work.url.clone(),
+                via: via.clone(),
+                least: Some(work.generation),
+            })
+            .collect();
+        warm_and_note(&self.shared, &requests).await;
+        Ok(())
+    }
+}

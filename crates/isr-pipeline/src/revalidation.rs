@@ -1,0 +1,244 @@
+//! One revalidation on its way through the phases.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use isr_core::{
+    Claim, Claimed, Event, Leave, Milestone, Phase, Position, Progress, Receipt, StoreError,
+    TierReceipt, TierState,
+};
+
+use crate::backoff;
+use crate::worker::Shared;
+
+/// Why a revalidation is not gone on with now.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It waits for something outside.
+    Later(Duration),
+    /// A step failed and may succeed later.
+    Failed {
+        error: String,
+        retry_after: Option<Duration>,
+    },
+    /// It has done all it can, and that is not enough.
+    GiveUp,
+    /// The store failed, or somebody else has the job.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A claimed revalidation.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) shared: Arc<Shared>,
+    claim: Claim,
+    pub(crate) receipt: Receipt,
+    /// When this process took it up.
+    seen: Duration,
+}
+
+impl Run {
+    pub(crate) fn new(shared: Arc<Shared>, claimed: Claimed<Receipt>) -> Self {
+        let seen = shared.parts.clock.now();
+        Self {
+            shared,
+            claim: claimed.claim,
+            receipt: claimed.work,
+            seen,
+        }
+    }
+
+    /// Goes on with the revalidation as far as it can, and leaves it.
+    pub(crate) async fn run(mut self) {
+        let left = match self.phases().await {
+            Ok(()) => self.leave(Leave::Done).await,
+            Err(Stop::Later(delay)) => {
+                self.leave(Leave::Later {
+                    delay,
+                    failed: false,
+                })
+                .await
+            }
+            Err(Stop::Failed { error, retry_after }) => self.fail(error, retry_after).await,
+            Err(Stop::GiveUp) => self.give_up().await,
+            Err(Stop::Store(error)) => Err(error),
+        };
+        if let Err(error) = left {
+            tracing::warn!(
+                receipt = %self.receipt.id,
+                error = &error as &dyn std::error::Error,
+                "left a revalidation to whoever claims it next"
+            );
+            self.shared.record(&Event::StoreFailed {
+                operation: "revalidation",
+            });
+        }
+    }
+
+    async fn phases(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.receipt.phase {
+                Phase::Queued | Phase::Failed => self.begin(),
+                Phase::Purging => {
+                    self.purge().await?;
+                    self.enter(Phase::Warming).await?;
+                }
+                Phase::Warming => {
+                    self.warm().await?;
+                    self.reach(Milestone::Warmed);
+                    self.enter(Phase::Settling).await?;
+                }
+                Phase::Settling => {
+                    if self.any_tier_failed() {
+                        return Err(Stop::GiveUp);
+                    }
+                    self.settle().await?;
+                    if self.receipt.phase == Phase::Settling {
+                        self.receipt.phase = Phase::Done;
+                    }
+                }
+                Phase::Done => return Ok(()),
+            }
+        }
+    }
+
+    /// Lists the tiers; those that are done stay done unless they are no longer the same.
+    fn begin(&mut self) {
+        let tiers = &self.shared.parts.tiers;
+        let known = self
+            .receipt
+            .tiers
+            .iter()
+            .map(|tier| tier.connector.as_str());
+        if !known.eq(tiers.iter().map(|tier| tier.name())) {
+            self.receipt.tiers = tiers
+                .iter()
+                .map(|tier| TierReceipt::queued(tier.name()))
+                .collect();
+        }
+        for tier in &mut self.receipt.tiers {
+            if tier.state == TierState::Failed {
+                tier.state = TierState::Queued;
+            }
+        }
+        self.receipt.failures = 0;
+        self.receipt.error = None;
+        self.restart_walk();
+        self.receipt.phase = Phase::Purging;
+    }
+
+    /// Starts the walk over the targets from the front.
+    pub(crate) fn restart_walk(&mut self) {
+        let Progress {
+            repeated, mourned, ..
+        } = std::mem::take(&mut self.receipt.progress);
+        self.receipt.progress = Progress {
+            repeated,
+            mourned,
+            ..Progress::default()
+        };
+    }
+
+    async fn enter(&mut self, phase: Phase) -> Result<(), Stop> {
+        self.restart_walk();
+        self.receipt.phase = phase;
+        self.save().await
+    }
+
+    /// Saves the receipt as it stands: everything in it has happened.
+    pub(crate) async fn save(&mut self) -> Result<(), Stop> {
+        let Shared { parts, options, .. } = &*self.shared;
+        Ok(parts
+            .store
+            .save(&self.claim, &self.receipt, options.lease)
+            .await?)
+    }
+
+    /// Works on something while the claim is kept up.
+    pub(crate) async fn holding<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let Shared { parts, options, .. } = &*self.shared;
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return Ok(result),
+                () = parts.clock.sleep(options.lease / 3) => {
+                    parts.store.save(&self.claim, &self.receipt, options.lease).await?;
+                }
+            }
+        }
+    }
+
+    /// The position it made. The store fills it in before it hands the job out.
+    pub(crate) fn position(&self) -> Result<Position, Stop> {
+        self.receipt.position.clone().ok_or_else(|| Stop::Failed {
+            error: "the store has not said which generation this revalidation made".to_owned(),
+            retry_after: None,
+        })
+    }
+
+    pub(crate) fn reach(&self, milestone: Milestone) {
+        let after = self.shared.parts.clock.now().saturating_sub(self.seen);
+        self.shared.record(&Event::Reached { milestone, after });
+    }
+
+    /// Something has been done: what failed before no longer counts.
+    pub(crate) fn progressed(&mut self) {
+        self.receipt.failures = 0;
+        self.receipt.error = None;
+    }
+
+    pub(crate) fn any_tier_failed(&self) -> bool {
+        self.receipt
+            .tiers
+            .iter()
+            .any(|tier| tier.state == TierState::Failed)
+    }
+
+    async fn fail(
+        &mut self,
+        error: String,
+        retry_after: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        self.receipt.failures += 1;
+        self.receipt.error = Some(error);
+        let options = &self.shared.options;
+        if self.receipt.failures >= options.attempts {
+            return self.give_up().await;
+        }
+        let delay = backoff::delay(options, self.receipt.failures, retry_after);
+        self.leave(Leave::Later {
+            delay,
+            failed: true,
+        })
+        .await
+    }
+
+    async fn give_up(&mut self) -> Result<(), StoreError> {
+        self.receipt.phase = Phase::Failed;
+        if self.receipt.error.is_none() {
+            self.receipt.error = self
+                .receipt
+                .tiers
+                .iter()
+                .find_map(|tier| tier.error.clone());
+        }
+        self.shared.record(&Event::RevalidationFailed);
+        self.leave(Leave::Dead).await
+    }
+
+    async fn leave(&self, how: Leave) -> Result<(), StoreError> {
+        self.shared
+            .parts
+            .store
+            .leave(&self.claim, &self.receipt, &how)
+            .await
+    }
+}

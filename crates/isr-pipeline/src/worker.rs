@@ -1,0 +1,173 @@
+//! Takes jobs from the store's queue and sees to it that they are carried out.
+
+use std::sync::Arc;
+
+use isr_core::{CdnConnector, Clock, Event, Recorder, Store, StoreError, Warmer};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::WorkerOptions;
+use crate::done::Done;
+use crate::pages::Pages;
+use crate::revalidation::Run;
+
+/// Pages taken from the queue at a time.
+const PAGES_AT_ONCE: usize = 32;
+
+/// What a worker works with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The store whose queue it serves.
+    pub store: Arc<dyn Store>,
+    /// Every tier, in any order.
+    pub tiers: Vec<Arc<dyn CdnConnector>>,
+    /// The crawler; without one nothing is warmed.
+    pub warmer: Option<Arc<dyn Warmer>>,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Who takes note of what happens.
+    pub recorder: Arc<dyn Recorder>,
+    /// Rung when there is something in the queue, so that it need not be polled for.
+    pub wake: Arc<Notify>,
+}
+
+/// What all jobs of a worker share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) options: WorkerOptions,
+    pub(crate) done: Done,
+}
+
+impl Shared {
+    /// The tiers whose copies are not under this system's generations, nearest the origin first.
+    pub(crate) fn foreign_tiers(&self) -> impl Iterator<Item = &Arc<dyn CdnConnector>> {
+        self.parts
+            .tiers
+            .iter()
+            .filter(|tier| tier.capabilities().foreign)
+    }
+
+    pub(crate) fn record(&self, event: &Event<'_>) {
+        self.parts.recorder.record(event);
+    }
+}
+
+/// Carries out revalidations, and purges and warms single pages.
+#[derive(Debug)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    /// A worker.
+    #[must_use]
+    pub fn new(mut parts: Parts, options: WorkerOptions) -> Self {
+        parts.tiers.sort_by_key(|tier| tier.capabilities().distance);
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                options,
+                done: Done::new(),
+            }),
+        }
+    }
+
+    /// Works until `stop`, and then hands back what it had claimed.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut revalidations = JoinSet::new();
+        let mut pages = JoinSet::new();
+        while !stop.is_cancelled() {
+            let claimed = match self.claim(&mut revalidations, &mut pages).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot look at the queue"
+                    );
+                    self.shared
+                        .record(&Event::StoreFailed { operation: "claim" });
+                    0
+                }
+            };
+            if claimed == 0 {
+                self.idle(&mut revalidations, &mut pages, &stop).await;
+            }
+        }
+        revalidations.shutdown().await;
+        pages.shutdown().await;
+        self.hand_back().await;
+    }
+
+    /// Takes as many jobs as there are places for; says how many.
+    async fn claim(
+        &self,
+        revalidations: &mut JoinSet<()>,
+        pages: &mut JoinSet<()>,
+    ) -> Result<usize, StoreError> {
+        let Shared { parts, options, .. } = &*self.shared;
+        let mut claimed = 0;
+        let places = options
+            .concurrency
+            .max(1)
+            .saturating_sub(revalidations.len());
+        if places > 0 {
+            let jobs = parts
+                .store
+                .claim_revalidations(&options.id, places, options.lease)
+                .await?;
+            claimed += jobs.len();
+            for job in jobs {
+                revalidations.spawn(Run::new(Arc::clone(&self.shared), job).run());
+            }
+        }
+        if pages.is_empty() {
+            let jobs = parts
+                .store
+                .claim_pages(&options.id, PAGES_AT_ONCE, options.lease)
+                .await?;
+            claimed += jobs.len();
+            if !jobs.is_empty() {
+                pages.spawn(Pages::new(Arc::clone(&self.shared), jobs).run());
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Waits until there may be something to do.
+    async fn idle(
+        &self,
+        revalidations: &mut JoinSet<()>,
+        pages: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) {
+        let Shared { parts, options, .. } = &*self.shared;
+        tokio::select! {
+            () = parts.clock.sleep(options.idle_poll) => {}
+            () = parts.wake.notified() => {}
+            Some(ended) = revalidations.join_next() => report_panic(&ended),
+            Some(ended) = pages.join_next() => report_panic(&ended),
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn hand_back(&self) {
+        let Shared { parts, options, .. } = &*self.shared;
+        if let Err(error) = parts.store.hand_back(&options.id).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot hand jobs back: others take them over once the leases have ended"
+            );
+        }
+    }
+}
+
+/// A job whose task broke down is taken over once its lease has ended.
+fn report_panic(ended: &Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(error = error as &dyn std::error::Error, "a job broke down");
+    }
+}

@@ -1,0 +1,7 @@
+//! The pipeline with its real store in memory, and model tiers and crawler around it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod phases;
+mod settling;
+mod support;

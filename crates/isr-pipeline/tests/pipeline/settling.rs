@@ -1,0 +1,150 @@
+//! A revalidation is settled only when nothing made from older data can appear any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::{World, by_tag, footprint, page, targets};
+use isr_core::{Phase, Receipt, RevalidateOptions, Revalidator, Sender, Source};
+use isr_pipeline::Follower;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+async fn follow(follower: &Arc<Follower>) -> (CancellationToken, JoinHandle<()>) {
+    follower.step().await.unwrap();
+    let stop = CancellationToken::new();
+    let (follower, token) = (Arc::clone(follower), stop.clone());
+    (stop, tokio::spawn(async move { follower.run(token).await }))
+}
+
+fn quiet() -> RevalidateOptions {
+    RevalidateOptions {
+        warm: false,
+        ..RevalidateOptions::default()
+    }
+}
+
+fn depart(sender: &Arc<Sender>) -> isr_core::Flight {
+    let generation = sender.generation(&page("/1")).unwrap();
+    sender.depart(&footprint("/1", &["post:1"]), generation)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_in_flight_is_purged_again_after_the_settling_time() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    let (sender, follower) = world.sender("app");
+    let (stop, task) = follow(&follower).await;
+    let flight = depart(&sender);
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    let waiting = world
+        .wait_until(&receipt, |receipt| receipt.phase == Phase::Settling)
+        .await;
+    assert!(!waiting.settled);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let still = world.store.receipt(&receipt.id).await.unwrap().unwrap();
+    assert!(!still.settled, "the response has not ended");
+    let ended = world.clock.now();
+    drop(flight);
+    assert!(world.done(&receipt).await.settled);
+    assert!(world.since(ended) >= sender.options().settling_time);
+    assert_eq!(
+        world.journal(),
+        ["cdn soft post:1", "cdn hard /1", "warm /1 public"]
+    );
+    stop.cancel();
+    task.await.unwrap();
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_in_flight_there_is_no_second_purge() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    let (sender, follower) = world.sender("app");
+    let (stop, task) = follow(&follower).await;
+    let flight = sender.depart(
+        &footprint("/2", &["post:2"]),
+        sender.generation(&page("/2")).unwrap(),
+    );
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    assert!(world.done(&receipt).await.settled);
+    assert_eq!(world.journal(), ["cdn soft post:1"]);
+    drop(flight);
+    stop.cancel();
+    task.await.unwrap();
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_dies_before_it_is_clean_has_everything_purged_again() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    let (sender, follower) = world.sender("app");
+    let (_stop, task) = follow(&follower).await;
+    let flight = depart(&sender);
+    let worker = world.start("one");
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    assert!(world.done(&receipt).await.settled);
+    assert_eq!(world.journal(), ["cdn soft post:1", "cdn soft post:1"]);
+    drop(flight);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_left_in_good_order_is_not_mourned() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    let (_, follower) = world.sender("app");
+    let (stop, task) = follow(&follower).await;
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(world.store.senders().await.unwrap(), []);
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    assert!(world.done(&receipt).await.settled);
+    assert_eq!(world.journal(), ["cdn soft post:1"]);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_process_that_accepted_a_revalidation_knows_it_before_its_caller_does() {
+    let world = World::new();
+    let (sender, follower) = world.sender("app");
+    follower.step().await.unwrap();
+    let intake = world.intake(Some(Arc::clone(&follower)));
+    let receipt = Receipt::new(targets(&["post:1"]), quiet(), Source::Library);
+    let receipt = intake.revalidate(receipt).await.unwrap();
+    assert!(sender.known().unwrap().covers(&receipt.position.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_superseded_page_is_warmed_and_not_purged() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    let (sender, follower) = world.sender("app");
+    follower.step().await.unwrap();
+    let started = sender.generation(&page("/1")).unwrap();
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    let bind = isr_core::Bind {
+        url: page("/1"),
+        variant: isr_core::VariantKey::default(),
+        tags: crate::support::tag_set(&["post:1"]),
+        generation: started,
+        lifetime: Duration::from_hours(1),
+    };
+    assert!(!world.store.bind(&[bind]).await.unwrap()[0].is_bound());
+    let (_stop, _task) = follow(&follower).await;
+    let worker = world.start("one");
+    world.done(&receipt).await;
+    while world.store.depth().await.unwrap().pages > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut journal = world.journal();
+    journal.sort_unstable();
+    assert_eq!(journal, ["cdn soft post:1", "warm /1 public"]);
+    worker.stop().await;
+}

@@ -1,0 +1,352 @@
+//! A world of one store, tiers that note what they are told, and a crawler that notes where it went.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use isr_core::{
+    Bind, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Footprint, Mode,
+    NoRecorder, PageUrl, PurgeBatch, PurgeReceipt, Receipt, Reference, RevalidateOptions,
+    Revalidator, Sender, SenderOptions, Source, Store, TagSet, Target, Targets, VariantKey,
+    WarmOutcome, WarmRequest, Warmer,
+};
+use isr_graph::{MemoryOptions, MemoryStore};
+use isr_pipeline::{Follower, FollowerOptions, Intake, Parts, TokioClock, Worker, WorkerOptions};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What happened, in order: `tier hard /path …` or `warm /path`.
+pub(crate) type Journal = Arc<Mutex<Vec<String>>>;
+
+#[derive(Debug)]
+pub(crate) struct ModelTier {
+    name: String,
+    capabilities: Capabilities,
+    journal: Journal,
+    /// Answers to the next calls; afterwards every call succeeds.
+    pub(crate) answers: Mutex<VecDeque<ConnectorError>>,
+    /// How often a poll says "pending" before it says "complete".
+    pub(crate) pending: Mutex<u32>,
+}
+
+impl ModelTier {
+    pub(crate) fn refuse(&self, times: usize, error: impl Fn(String) -> ConnectorError) {
+        self.answers
+            .lock()
+            .extend((0..times).map(|_| error(self.name.clone())));
+    }
+}
+
+pub(crate) fn unreachable(connector: String) -> ConnectorError {
+    ConnectorError::Unreachable {
+        connector,
+        source: "connection refused".into(),
+    }
+}
+
+#[async_trait]
+impl CdnConnector for ModelTier {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
+        if let Some(error) = self.answers.lock().pop_front() {
+            return Err(error);
+        }
+        let mut targets: Vec<String> = batch.targets().iter().map(short).collect();
+        targets.sort_unstable();
+        let line = format!(
+            "{} {} {}",
+            self.name,
+            batch.mode.as_str(),
+            targets.join(" ")
+        );
+        self.journal.lock().push(line);
+        let accepted = targets.len() as u64;
+        Ok(PurgeReceipt {
+            accepted,
+            rejected: vec![],
+            reference: Some(Reference("r".into())),
+        })
+    }
+
+    async fn poll(&self, _: &Reference) -> Result<Completion, ConnectorError> {
+        let mut pending = self.pending.lock();
+        if *pending > 0 {
+            *pending -= 1;
+            return Ok(Completion::Pending {
+                retry_after: Duration::from_millis(10),
+            });
+        }
+        self.journal.lock().push(format!("{} complete", self.name));
+        Ok(Completion::Complete)
+    }
+
+    async fn check(&self) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+}
+
+fn short(target: &Target) -> String {
+    match target {
+        Target::Url(url) => url.path().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[derive(Debug)]
+struct ModelCrawler(Journal);
+
+#[async_trait]
+impl Warmer for ModelCrawler {
+    async fn warm(&self, requests: &[WarmRequest]) -> Vec<WarmOutcome> {
+        let mut journal = self.0.lock();
+        requests
+            .iter()
+            .map(|request| {
+                let via = request.via.as_deref().unwrap_or("public");
+                journal.push(format!("warm {} {via}", request.url.path()));
+                WarmOutcome::Warmed {
+                    status: 200,
+                    verified: true,
+                    took: Duration::ZERO,
+                }
+            })
+            .collect()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) journal: Journal,
+    pub(crate) tiers: Vec<Arc<ModelTier>>,
+    wake: Arc<Notify>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+        let store = MemoryStore::new(Arc::clone(&clock), MemoryOptions::default());
+        Self {
+            store: Arc::new(store),
+            clock,
+            journal: Journal::default(),
+            tiers: vec![],
+            wake: Arc::default(),
+        }
+    }
+
+    pub(crate) fn tier(&mut self, name: &str, capabilities: Capabilities) -> Arc<ModelTier> {
+        let tier = Arc::new(ModelTier {
+            name: name.to_owned(),
+            capabilities,
+            journal: Arc::clone(&self.journal),
+            answers: Mutex::default(),
+            pending: Mutex::default(),
+        });
+        self.tiers.push(Arc::clone(&tier));
+        tier
+    }
+
+    pub(crate) fn worker(&self, name: &str) -> Worker {
+        self.worker_with(WorkerOptions::new(name))
+    }
+
+    pub(crate) fn worker_with(&self, options: WorkerOptions) -> Worker {
+        let parts = Parts {
+            store: Arc::clone(&self.store),
+            tiers: self
+                .tiers
+                .iter()
+                .map(|tier| Arc::clone(tier) as Arc<dyn CdnConnector>)
+                .collect(),
+            warmer: Some(Arc::new(ModelCrawler(Arc::clone(&self.journal)))),
+            clock: Arc::clone(&self.clock),
+            recorder: Arc::new(NoRecorder),
+            wake: Arc::clone(&self.wake),
+        };
+        Worker::new(parts, options)
+    }
+
+    pub(crate) fn start(&self, name: &str) -> Running {
+        Running::start(self.worker(name))
+    }
+
+    /// A sender before foreign tiers and its follower, not running.
+    pub(crate) fn sender(&self, name: &str) -> (Arc<Sender>, Arc<Follower>) {
+        let options = SenderOptions {
+            tracks: true,
+            ..SenderOptions::default()
+        };
+        let sender = Sender::new(name, options, Arc::clone(&self.clock));
+        let follower = Follower::new(
+            Arc::clone(&sender),
+            Arc::clone(&self.store),
+            Arc::new(NoRecorder),
+            FollowerOptions::default(),
+        );
+        (sender, Arc::new(follower))
+    }
+
+    pub(crate) fn intake(&self, follower: Option<Arc<Follower>>) -> Intake {
+        Intake::new(
+            Arc::clone(&self.store),
+            follower,
+            Arc::new(NoRecorder),
+            Arc::clone(&self.wake),
+        )
+    }
+
+    pub(crate) async fn bind(&self, path: &str, tags: &[&str]) {
+        let url = page(path);
+        let generation = self.store.position().await.unwrap().generation_of(&url);
+        let lifetime = Duration::from_hours(1);
+        let bind = Bind {
+            url,
+            variant: VariantKey::default(),
+            tags: tag_set(tags),
+            generation,
+            lifetime,
+        };
+        self.store.bind(&[bind]).await.unwrap();
+    }
+
+    pub(crate) async fn revalidate(&self, tags: &[&str]) -> Receipt {
+        self.revalidate_with(tags, RevalidateOptions::default())
+            .await
+    }
+
+    pub(crate) async fn revalidate_with(
+        &self,
+        tags: &[&str],
+        options: RevalidateOptions,
+    ) -> Receipt {
+        let receipt = Receipt::new(targets(tags), options, Source::Library);
+        self.intake(None).revalidate(receipt).await.unwrap()
+    }
+
+    /// Waits until a receipt is as the caller wants it. Time is paused in these tests, so this takes none.
+    pub(crate) async fn wait_until(
+        &self,
+        receipt: &Receipt,
+        wanted: impl Fn(&Receipt) -> bool,
+    ) -> Receipt {
+        for _ in 0..100_000 {
+            let now = self.store.receipt(&receipt.id).await.unwrap().unwrap();
+            if wanted(&now) {
+                return now;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let now = self.store.receipt(&receipt.id).await.unwrap();
+        panic!(
+            "the receipt never came so far: {now:#?}\n{:#?}",
+            self.journal.lock()
+        );
+    }
+
+    pub(crate) async fn done(&self, receipt: &Receipt) -> Receipt {
+        self.wait_until(receipt, |receipt| receipt.phase.is_final())
+            .await
+    }
+
+    /// Time passed since `start`.
+    pub(crate) fn since(&self, start: Duration) -> Duration {
+        self.clock.now().saturating_sub(start)
+    }
+
+    pub(crate) fn journal(&self) -> Vec<String> {
+        self.journal.lock().clone()
+    }
+}
+
+/// A worker that runs until it is stopped or dropped.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) fn start(worker: Worker) -> Self {
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        Self {
+            stop,
+            task: tokio::spawn(async move { worker.run(token).await }),
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Ends it as a crash would: nothing is handed back.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+pub(crate) fn page(path: &str) -> PageUrl {
+    PageUrl::parse(&format!("https://site.example{path}")).unwrap()
+}
+
+pub(crate) fn tag_set(tags: &[&str]) -> TagSet {
+    TagSet::try_from_iter(tags.iter().map(|tag| tag.parse().unwrap())).unwrap()
+}
+
+pub(crate) fn targets(tags: &[&str]) -> Targets {
+    Targets::new(tags.iter().map(|tag| Target::Tag(tag.parse().unwrap()))).unwrap()
+}
+
+pub(crate) fn footprint(path: &str, tags: &[&str]) -> Arc<Footprint> {
+    Arc::new(Footprint {
+        url: page(path),
+        tags: tag_set(tags),
+    })
+}
+
+/// A CDN that knows URLs only.
+pub(crate) fn by_url() -> Capabilities {
+    Capabilities {
+        purge_url: true,
+        ..Capabilities::default()
+    }
+}
+
+/// A CDN that knows tags, and stale copies.
+pub(crate) fn by_tag() -> Capabilities {
+    Capabilities {
+        purge_url: true,
+        purge_tag: true,
+        soft: true,
+        ..Capabilities::default()
+    }
+}
+
+/// The built-in edge as the pipeline sees it.
+pub(crate) fn edge() -> Capabilities {
+    Capabilities {
+        observes_completion: true,
+        foreign: false,
+        distance: 0,
+        ..by_tag()
+    }
+}
+
+pub(crate) fn hard() -> RevalidateOptions {
+    RevalidateOptions {
+        mode: Mode::Hard,
+        ..RevalidateOptions::default()
+    }
+}
