@@ -4,10 +4,14 @@
 //! `isr-testkit`. What they keep on disk or in Redis is versioned, and counts as public API.
 
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::time::Duration;
 
 pub use self::memory::{MemoryOptions, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{Durability, ServeLock, ServeLockError, SqliteOptions, SqliteStore};
 
 /// How long receipts of finished revalidations are kept.
 const RECEIPTS_KEPT: Duration = Duration::from_hours(24);

@@ -1,0 +1,139 @@
+//! The store as a tag graph.
+
+use async_trait::async_trait;
+use isr_core::{
+    Bind, BindOutcome, Collected, Cursor, GraphStatistics, News, PageReason, PageTags, PageUrl,
+    PageWork, Position, Receipt, SenderId, SenderReport, SenderState, StoreError, TagGraph, Target,
+    UrlChunk,
+};
+
+use super::failure::Failure;
+use super::job_row::Kind;
+use super::state::State;
+use super::writer::Write;
+use super::{SqliteStore, generations, pages, queue, receipts, walk};
+
+/// Binds that are one request: others get their turn after that many.
+const BINDS_AT_A_TIME: usize = 256;
+
+#[async_trait]
+impl TagGraph for SqliteStore {
+    async fn position(&self) -> Result<Position, StoreError> {
+        self.read(|connection| Ok(State::load(connection)?.position()))
+            .await
+    }
+
+    async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(binds.len());
+        for some in binds.chunks(BINDS_AT_A_TIME) {
+            let some = some.to_vec();
+            let bound = self.write(move |write| some.iter().map(|one| bind(write, one)).collect());
+            outcomes.extend::<Vec<_>>(bound.await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn unbind(&self, urls: &[PageUrl]) -> Result<u64, StoreError> {
+        let urls = urls.to_vec();
+        self.write(move |write| {
+            urls.iter().try_fold(0, |known, url| {
+                Ok(known + u64::from(pages::forget(write, url.as_str())?))
+            })
+        })
+        .await
+    }
+
+    async fn urls_for(
+        &self,
+        target: &Target,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<UrlChunk, StoreError> {
+        let (target, after) = (target.clone(), after.cloned());
+        self.read(move |connection| {
+            walk::urls_for(connection, &target, after.as_ref(), limit.max(1))
+        })
+        .await
+    }
+
+    async fn tags_for(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {
+        let url = url.clone();
+        self.read(move |connection| walk::tags_for(connection, &url))
+            .await
+    }
+
+    async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        self.write(move |write| invalidate(write, &receipt)).await
+    }
+
+    async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
+        let after = after.clone();
+        self.read(move |connection| generations::news_since(connection, &after, limit.max(1)))
+            .await
+    }
+
+    async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {
+        let report = report.clone();
+        self.write(move |write| receipts::report(write, &report))
+            .await
+    }
+
+    async fn senders(&self) -> Result<Vec<SenderState>, StoreError> {
+        self.read(receipts::senders).await
+    }
+
+    async fn dismiss(&self, sender: &SenderId) -> Result<(), StoreError> {
+        let sender = sender.clone();
+        self.write(move |write| receipts::dismiss(write, &sender))
+            .await
+    }
+
+    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
+        self.read(walk::statistics).await
+    }
+
+    async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
+        self.write(move |write| {
+            let collected = pages::collect(write, limit.max(1))?;
+            Ok(Collected {
+                receipts: receipts::collect(write)?,
+                ..collected
+            })
+        })
+        .await
+    }
+}
+
+fn bind(write: &mut Write<'_>, bind: &Bind) -> Result<BindOutcome, Failure> {
+    pages::add_tags(write, bind)?;
+    let current = write.state.current();
+    let Some(mode) = generations::superseded_by(write, bind)? else {
+        return Ok(BindOutcome::Bound { current });
+    };
+    let again = PageWork::new(bind.url.clone(), current, PageReason::Superseded);
+    let due = write.now;
+    queue::push(write, Kind::Page, bind.url.as_str(), Some(again), due)?;
+    Ok(BindOutcome::Superseded { current, mode })
+}
+
+fn invalidate(write: &mut Write<'_>, receipt: &Receipt) -> Result<Receipt, Failure> {
+    if let Some(known) = receipts::find(write.connection, &receipt.id)? {
+        return Ok(known);
+    }
+    queue::require_room(write, Kind::Revalidation, 1)?;
+    let position = generations::advance(write, receipt)?;
+    let receipt = Receipt {
+        position: Some(position),
+        ..receipt.clone()
+    };
+    receipts::insert(write, &receipt)?;
+    let due = write.now;
+    queue::push(
+        write,
+        Kind::Revalidation,
+        &receipt.id.to_string(),
+        None,
+        due,
+    )?;
+    Ok(receipt)
+}

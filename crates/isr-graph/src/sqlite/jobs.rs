@@ -1,0 +1,260 @@
+//! The store as a job store.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use isr_core::{
+    Claim, Claimed, DeadLetter, Generation, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork,
+    Partition, Position, QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
+};
+use rusqlite::Connection;
+
+use super::failure::Failure;
+use super::job_row::Kind;
+use super::queue::Taken;
+use super::state::{State, micros};
+use super::writer::Write;
+use super::{SqliteStore, queue, receipts};
+
+#[async_trait]
+impl JobStore for SqliteStore {
+    async fn claim_revalidations(
+        &self,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Claimed<Receipt>>, StoreError> {
+        let claimed = self.claim(Kind::Revalidation, worker, limit, lease, |write, taken| {
+            let id: RevalidationId = taken.claim.job.parse()?;
+            let receipt = receipts::find(write.connection, &id)?;
+            receipt.ok_or_else(|| Failure::unreadable(format!("job {id} has no receipt")))
+        });
+        claimed.await
+    }
+
+    async fn save(
+        &self,
+        claim: &Claim,
+        receipt: &Receipt,
+        lease: Duration,
+    ) -> Result<(), StoreError> {
+        let (claim, receipt) = (claim.clone(), receipt.clone());
+        self.write(move |write| {
+            let until = write.now + micros(lease);
+            let held = queue::renew(write, Kind::Revalidation, &claim, until)?;
+            require_held(held, &claim)?;
+            receipts::update(write, &receipt, false)
+        })
+        .await
+    }
+
+    async fn leave(&self, claim: &Claim, receipt: &Receipt, how: &Leave) -> Result<(), StoreError> {
+        let (claim, receipt, how) = (claim.clone(), receipt.clone(), how.clone());
+        self.write(move |write| {
+            let held = leave(write, &claim, &receipt, &how)?;
+            require_held(held, &claim)?;
+            receipts::update(write, &receipt, how == Leave::Done)
+        })
+        .await
+    }
+
+    async fn queue_pages(&self, pages: &[PageWork], delay: Duration) -> Result<(), StoreError> {
+        let pages = pages.to_vec();
+        self.write(move |write| {
+            queue::require_room(write, Kind::Page, pages.len())?;
+            let due = write.now + micros(delay);
+            for page in &pages {
+                queue::push(
+                    write,
+                    Kind::Page,
+                    page.url.as_str(),
+                    Some(page.clone()),
+                    due,
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn claim_pages(
+        &self,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Claimed<PageWork>>, StoreError> {
+        let claimed = self.claim(Kind::Page, worker, limit, lease, |_, taken| {
+            let job = &taken.claim.job;
+            let work = taken.work.clone();
+            work.ok_or_else(|| Failure::unreadable(format!("the job for {job} has no work")))
+        });
+        claimed.await
+    }
+
+    async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError> {
+        let pages = pages.to_vec();
+        self.write(move |write| {
+            pages
+                .iter()
+                .try_for_each(|(claim, how)| leave_page(write, claim, how))
+        })
+        .await
+    }
+
+    async fn pages_outstanding(&self, position: &Position) -> Result<u64, StoreError> {
+        let generation = Generation {
+            epoch: position.epoch,
+            number: position.number(Partition(0)),
+        };
+        self.read(move |connection| queue::outstanding(connection, generation))
+            .await
+    }
+
+    async fn hand_back(&self, worker: &WorkerId) -> Result<(), StoreError> {
+        let worker = worker.clone();
+        self.write(move |write| queue::hand_back(write, &worker))
+            .await
+    }
+
+    async fn receipt(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        let id = *id;
+        self.read(move |connection| receipts::find(connection, &id))
+            .await
+    }
+
+    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
+        self.read(move |connection| receipts::newest(connection, limit))
+            .await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read(move |connection| dead_letters(connection, limit))
+            .await
+    }
+
+    async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {
+        let jobs = jobs.to_vec();
+        self.write(move |write| {
+            jobs.iter().try_fold(0, |replayed, job| {
+                Ok(replayed + u64::from(replay(write, job)?))
+            })
+        })
+        .await
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, StoreError> {
+        self.read(depth).await
+    }
+}
+
+impl SqliteStore {
+    /// Workers ask again and again; as long as nothing is due, that takes no lock.
+    async fn claim<W: Send + 'static>(
+        &self,
+        kind: Kind,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+        work: impl Fn(&Write<'_>, &Taken) -> Result<W, Failure> + Send + 'static,
+    ) -> Result<Vec<Claimed<W>>, StoreError> {
+        if !self
+            .read(move |connection| queue::is_anything_due(connection, kind))
+            .await?
+        {
+            return Ok(Vec::new());
+        }
+        let worker = worker.clone();
+        self.write(move |write| {
+            let taken = queue::claim(write, kind, &worker, limit, lease)?;
+            let claimed = taken.into_iter().map(|taken| {
+                Ok(Claimed {
+                    work: work(write, &taken)?,
+                    attempt: taken.attempt,
+                    claim: taken.claim,
+                })
+            });
+            claimed.collect()
+        })
+        .await
+    }
+}
+
+fn require_held(held: bool, claim: &Claim) -> Result<(), Failure> {
+    if held {
+        Ok(())
+    } else {
+        Err(StoreError::ClaimLost {
+            job: claim.job.clone(),
+        }
+        .into())
+    }
+}
+
+fn leave(
+    write: &mut Write<'_>,
+    claim: &Claim,
+    receipt: &Receipt,
+    how: &Leave,
+) -> Result<bool, Failure> {
+    match how {
+        Leave::Done => queue::finish(write, Kind::Revalidation, claim),
+        Leave::Later { delay, failed } => {
+            let due = write.now + micros(*delay);
+            queue::put_off(write, Kind::Revalidation, claim, due, *failed)
+        }
+        Leave::Dead => queue::bury(
+            write,
+            Kind::Revalidation,
+            claim,
+            receipt.error.as_deref().unwrap_or_default(),
+        ),
+    }
+}
+
+/// A claim that was lost is passed over: its page is somebody else's now.
+fn leave_page(write: &mut Write<'_>, claim: &Claim, how: &LeavePage) -> Result<(), Failure> {
+    match how {
+        LeavePage::Done => queue::finish(write, Kind::Page, claim)?,
+        LeavePage::Later { delay } => {
+            let due = write.now + micros(*delay);
+            queue::put_off(write, Kind::Page, claim, due, true)?
+        }
+        LeavePage::Dead { error } => queue::bury(write, Kind::Page, claim, error)?,
+    };
+    Ok(())
+}
+
+fn replay(write: &mut Write<'_>, job: &JobKey) -> Result<bool, Failure> {
+    match job {
+        JobKey::Revalidation(id) => queue::replay(write, Kind::Revalidation, &id.to_string()),
+        JobKey::Page(url) => queue::replay(write, Kind::Page, url.as_str()),
+    }
+}
+
+fn dead_letters(connection: &Connection, limit: usize) -> Result<Vec<DeadLetter>, Failure> {
+    let mut letters = Vec::new();
+    for kind in [Kind::Revalidation, Kind::Page] {
+        for (key, attempts, error) in queue::dead(connection, kind, limit - letters.len())? {
+            let job = match kind {
+                Kind::Revalidation => JobKey::Revalidation(key.parse()?),
+                Kind::Page => JobKey::Page(PageUrl::from_stored(&key)?),
+            };
+            letters.push(DeadLetter {
+                job,
+                attempts,
+                error,
+            });
+        }
+    }
+    Ok(letters)
+}
+
+fn depth(connection: &Connection) -> Result<QueueDepth, Failure> {
+    let state = State::load(connection)?;
+    Ok(QueueDepth {
+        revalidations: state.revalidations.cast_unsigned(),
+        pages: state.page_jobs.cast_unsigned(),
+        dead: state.dead.cast_unsigned(),
+        oldest_due: queue::oldest_due(connection, state.now())?,
+    })
+}

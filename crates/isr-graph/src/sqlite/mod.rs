@@ -1,0 +1,102 @@
+//! The embedded store: one SQLite file that several processes of a machine share. The default.
+//!
+//! One thread writes. It puts requests that wait together into one transaction, so that they share the
+//! wait for the disk, each behind a savepoint, so that one that fails leaves the others alone. Readers
+//! have connections of their own and see one state each, also while something is written
+//! (SQLite's write-ahead log). Everything that decides anything is read inside the transaction that
+//! decides, under the file's lock, so it holds across processes.
+//!
+//! `docs/sqlite-layout.md` describes the file.
+
+mod at_risk;
+mod connection;
+mod failure;
+mod generations;
+mod graph;
+mod job_row;
+mod jobs;
+mod layout;
+mod options;
+mod pages;
+mod queue;
+mod readers;
+mod receipts;
+mod record;
+mod serve_lock;
+mod state;
+mod walk;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use isr_core::StoreError;
+
+use self::at_risk::Risk;
+use self::failure::{Failure, unavailable};
+use self::readers::Readers;
+use self::writer::Writer;
+
+pub use self::options::{Durability, SqliteOptions};
+pub use self::serve_lock::{ServeLock, ServeLockError};
+
+/// A store in a file.
+///
+/// Any number of processes of one machine may open the same file; network file systems are not
+/// supported. Methods must be called within a Tokio runtime. Dropping the store blocks for a moment:
+/// what was accepted is finished and made durable first.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+}
+
+impl SqliteStore {
+    /// Opens the store in the file at `path`, which is created, with its directory, when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NewerLayout`] for a file that a newer release has written,
+    /// [`StoreError::Corrupt`] for one that is damaged, or belongs to another site or another program,
+    /// and [`StoreError::Unavailable`] or [`StoreError::Full`] when it cannot be opened or created.
+    pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        let opening = tokio::task::spawn_blocking(move || Self::open_now(&path, options));
+        opening.await.map_err(unavailable)?
+    }
+
+    fn open_now(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        if let Some(directory) = path
+            .parent()
+            .filter(|directory| !directory.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(directory).map_err(unavailable)?;
+        }
+        let connection = connection::open_writer(path, &options)?;
+        layout::prepare(&connection, &options.site)?;
+        let risk = Risk::new(options.durability);
+        risk.look(&connection)?;
+        let options = Arc::new(options);
+        let readers = Readers::new(path.to_owned(), Arc::clone(&options));
+        Ok(Self {
+            writer: Writer::start(connection, options, risk)?,
+            readers,
+        })
+    }
+
+    async fn read<R, F>(&self, act: F) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<R, Failure> + Send + 'static,
+    {
+        self.readers.read(act).await
+    }
+
+    async fn write<R, F>(&self, act: F) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        F: FnMut(&mut writer::Write<'_>) -> Result<R, Failure> + Send + 'static,
+    {
+        self.writer.write(act).await
+    }
+}

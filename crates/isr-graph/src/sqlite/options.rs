@@ -1,0 +1,59 @@
+//! What may be chosen about an embedded store.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+/// What an acknowledged change survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// A crash of any process that uses the store. After a crash of the whole machine the newest changes
+    /// may be missing; the store notices that and begins a new epoch, so that nothing older is taken
+    /// for current. The default.
+    #[default]
+    Process,
+    /// A crash of the machine, and loss of power, as far as its disk keeps what it acknowledges.
+    /// Each group of changes waits for the disk once.
+    Machine,
+}
+
+/// How an embedded store behaves.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The site whose pages the file holds. A file of another site is refused. Default: `default`.
+    pub site: String,
+    /// What an acknowledged change survives. Default: [`Durability::Process`].
+    pub durability: Durability,
+    /// The most bytes that the file may grow to, in whole pages of 4 KiB; the write-ahead log beside it
+    /// (usually up to 64 MiB) is not counted. At the limit, changes fail with
+    /// [`isr_core::StoreError::Full`] and everything stays readable. Default: no limit.
+    pub max_bytes: Option<NonZeroU64>,
+    /// Memory for the writer's page cache, in bytes. Each reader takes an eighth of it. Default: 64 MiB.
+    pub cache_bytes: usize,
+    /// How many may read at once. Default: 4.
+    pub readers: NonZeroUsize,
+    /// Revalidations remembered for those who follow them. Default: 100 000.
+    pub history: NonZeroU64,
+    /// Targets whose generations are told apart; older ones share one floor. Default: 200 000.
+    pub targets: NonZeroU64,
+    /// Revalidations and pages that may wait, each. Default: 1 000 000.
+    pub queue: u64,
+    /// The unit that the ends of copies' lifetimes are rounded up to: within it, binding an unchanged
+    /// page again writes nothing. At least 1 ms. Default: one minute.
+    pub ends_unit: Duration,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            site: "default".to_owned(),
+            durability: Durability::default(),
+            max_bytes: None,
+            cache_bytes: 64 * 1024 * 1024,
+            readers: NonZeroUsize::new(4).expect("4 is not zero"),
+            history: NonZeroU64::new(100_000).expect("100 000 is not zero"),
+            targets: NonZeroU64::new(200_000).expect("200 000 is not zero"),
+            queue: 1_000_000,
+            ends_unit: Duration::from_mins(1),
+        }
+    }
+}

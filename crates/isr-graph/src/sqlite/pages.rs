@@ -1,0 +1,290 @@
+//! Pages and their tags: binding, forgetting, collecting what has ended.
+
+use std::time::Duration;
+
+use isr_core::{Bind, Collected, Tag};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
+
+use super::failure::Failure;
+use super::record::{Merged, Record};
+use super::state::{at_most, micros};
+use super::writer::Write;
+
+/// Pages that garbage collection reads at a time.
+const READ_AT_A_TIME: usize = 256;
+
+/// Where a page or tag is looked for: 47 bits of the BLAKE3 hash of its text, so that SQLite keeps it
+/// in six bytes. Two texts of one hash are told apart by the texts themselves.
+pub(super) fn hash_of(text: &str) -> i64 {
+    let hash = blake3::hash(text.as_bytes());
+    let (head, _) = hash
+        .as_bytes()
+        .split_first_chunk::<8>()
+        .expect("a hash has 32 bytes");
+    (u64::from_le_bytes(*head) >> 17).cast_signed()
+}
+
+/// Milliseconds since 1970, as the ends of lifetimes are kept.
+pub(super) fn milliseconds(now: i64) -> i64 {
+    now / 1_000
+}
+
+/// A page and its packed record.
+pub(super) fn find(connection: &Connection, url: &str) -> Result<Option<(i64, Vec<u8>)>, Failure> {
+    let mut select = connection.prepare_cached(
+        "SELECT page.id, page.record FROM page_key JOIN page ON page.id = page_key.page \
+         WHERE page_key.hash = ? AND page.url = ?",
+    )?;
+    let found = select.query_row((hash_of(url), url), |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(found.optional()?)
+}
+
+pub(super) fn decode<'a>(record: &'a [u8], page: &str) -> Result<Record<'a>, Failure> {
+    Record::decode(record)
+        .ok_or_else(|| Failure::unreadable(format!("the record of {page} is damaged")))
+}
+
+/// Adds the tags of a response to those of its page. Writes nothing when there is nothing new.
+pub(super) fn add_tags(write: &mut Write<'_>, bind: &Bind) -> Result<(), Failure> {
+    let ends = ends(write.now, bind.lifetime, write.options.ends_unit);
+    let url = bind.url.as_str();
+    if let Some((page, stored)) = find(write.connection, url)? {
+        let mut record = decode(&stored, url)?;
+        let merged = record.merge(&bind.tags, bind.generation, ends);
+        if merged.changed {
+            store_record(write, page, &record)?;
+        }
+        add_edges(write, page, &merged)
+    } else {
+        let mut record = Record::new(bind.generation, ends);
+        let merged = record.merge(&bind.tags, bind.generation, ends);
+        let page = insert(write, url, &record)?;
+        add_edges(write, page, &merged)
+    }
+}
+
+fn store_record(write: &Write<'_>, page: i64, record: &Record<'_>) -> Result<(), Failure> {
+    let mut update = write
+        .connection
+        .prepare_cached("UPDATE page SET record = ? WHERE id = ?")?;
+    update.execute((record.encode(), page))?;
+    Ok(())
+}
+
+/// The end of a copy's lifetime in milliseconds, rounded up to the unit.
+fn ends(now: i64, lifetime: Duration, unit: Duration) -> i64 {
+    let unit = micros(unit).max(1_000) / 1_000 * 1_000;
+    let ends = now + micros(lifetime);
+    milliseconds(ends + (unit - ends % unit) % unit)
+}
+
+fn insert(write: &mut Write<'_>, url: &str, record: &Record<'_>) -> Result<i64, Failure> {
+    let mut page = write
+        .connection
+        .prepare_cached("INSERT INTO page (url, record) VALUES (?, ?)")?;
+    let page = page.insert((url, record.encode()))?;
+    let mut key = write
+        .connection
+        .prepare_cached("INSERT INTO page_key (hash, page) VALUES (?, ?)")?;
+    key.execute((hash_of(url), page))?;
+    write.state.pages += 1;
+    Ok(page)
+}
+
+fn add_edges(write: &mut Write<'_>, page: i64, merged: &Merged<'_>) -> Result<(), Failure> {
+    if merged.added.is_empty() {
+        return Ok(());
+    }
+    let mut has_pages = has_pages(write.connection)?;
+    // Two tags of a page may share a hash, and then share the pair.
+    let mut insert = write
+        .connection
+        .prepare_cached("INSERT OR IGNORE INTO edge (tag, page) VALUES (?, ?)")?;
+    for tag in &merged.added {
+        let tag = hash_of(tag);
+        write.state.tags += i64::from(!has_pages.exists([tag])?);
+        insert.execute((tag, page))?;
+        write.state.edges += 1;
+    }
+    Ok(())
+}
+
+fn has_pages(connection: &Connection) -> Result<CachedStatement<'_>, Failure> {
+    Ok(connection.prepare_cached("SELECT 1 FROM edge WHERE tag = ? LIMIT 1")?)
+}
+
+/// Takes out the pairs of a page with tags that `record` no longer has.
+fn remove_edges(
+    write: &mut Write<'_>,
+    page: i64,
+    gone: &[&str],
+    record: &Record<'_>,
+) -> Result<(), Failure> {
+    let mut has_pages = has_pages(write.connection)?;
+    let mut delete = write
+        .connection
+        .prepare_cached("DELETE FROM edge WHERE tag = ? AND page = ?")?;
+    for tag in gone {
+        write.state.edges -= 1;
+        let tag = hash_of(tag);
+        if record.tags.iter().any(|(kept, _)| hash_of(kept) == tag) {
+            continue;
+        }
+        delete.execute((tag, page))?;
+        write.state.tags -= i64::from(!has_pages.exists([tag])?);
+    }
+    Ok(())
+}
+
+/// Forgets a page; `false` when it is not known.
+pub(super) fn forget(write: &mut Write<'_>, url: &str) -> Result<bool, Failure> {
+    let Some((page, stored)) = find(write.connection, url)? else {
+        return Ok(false);
+    };
+    let record = decode(&stored, url)?;
+    remove(write, page, url, &record)?;
+    Ok(true)
+}
+
+fn remove(write: &mut Write<'_>, page: i64, url: &str, record: &Record<'_>) -> Result<(), Failure> {
+    let tags: Vec<&str> = record.tags.iter().map(|(name, _)| *name).collect();
+    remove_edges(
+        write,
+        page,
+        &tags,
+        &Record::new(record.generation, record.ends),
+    )?;
+    write
+        .connection
+        .prepare_cached("DELETE FROM page_key WHERE hash = ? AND page = ?")?
+        .execute((hash_of(url), page))?;
+    write
+        .connection
+        .prepare_cached("DELETE FROM page WHERE id = ?")?
+        .execute([page])?;
+    write.state.pages -= 1;
+    Ok(())
+}
+
+/// Removes what has ended, from where the last call stopped, until `limit` pairs have been looked at.
+pub(super) fn collect(write: &mut Write<'_>, limit: usize) -> Result<Collected, Failure> {
+    let mut collected = Collected {
+        more: true,
+        ..Collected::default()
+    };
+    let mut looked_at = 0;
+    while looked_at < limit {
+        let pages = pages_after(
+            write.connection,
+            write.state.collected,
+            READ_AT_A_TIME.min(limit),
+        )?;
+        if pages.is_empty() {
+            write.state.collected = 0;
+            return Ok(Collected {
+                more: false,
+                ..collected
+            });
+        }
+        for (page, url, stored) in &pages {
+            if looked_at >= limit {
+                break;
+            }
+            let record = decode(stored, url)?;
+            looked_at += record.tags.len().max(1);
+            collect_page(write, *page, url, record, &mut collected)?;
+            write.state.collected = *page;
+        }
+    }
+    Ok(collected)
+}
+
+fn collect_page(
+    write: &mut Write<'_>,
+    page: i64,
+    url: &str,
+    mut record: Record<'_>,
+    collected: &mut Collected,
+) -> Result<(), Failure> {
+    let now = milliseconds(write.now);
+    if record.ends <= now {
+        collected.edges += record.tags.len() as u64;
+        collected.pages += 1;
+        return remove(write, page, url, &record);
+    }
+    let ended = record.take_ended(now);
+    if !ended.is_empty() {
+        collected.edges += ended.len() as u64;
+        remove_edges(write, page, &ended, &record)?;
+        store_record(write, page, &record)?;
+    }
+    Ok(())
+}
+
+/// A page's number, URL and packed record.
+type StoredPage = (i64, String, Vec<u8>);
+
+/// Pages in the order of their numbers.
+fn pages_after(
+    connection: &Connection,
+    page: i64,
+    limit: usize,
+) -> Result<Vec<StoredPage>, Failure> {
+    let mut select = connection
+        .prepare_cached("SELECT id, url, record FROM page WHERE id > ? ORDER BY id LIMIT ?")?;
+    let rows = select.query_map((page, at_most(limit)), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The name of the tag behind a hash that some page is bound to.
+pub(super) fn tag_of_hash(connection: &Connection, hash: i64) -> Result<Option<Tag>, Failure> {
+    let mut select = connection.prepare_cached(
+        "SELECT page.record FROM edge JOIN page ON page.id = edge.page WHERE edge.tag = ? LIMIT 1",
+    )?;
+    let stored: Option<Vec<u8>> = select.query_row([hash], |row| row.get(0)).optional()?;
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let record = decode(&stored, "a tagged page")?;
+    let name = record.tags.iter().find(|(name, _)| hash_of(name) == hash);
+    Ok(name.map(|(name, _)| Tag::new(name)).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_rounded_up_to_the_unit() {
+        let minute = Duration::from_secs(60);
+        let cases = [
+            (0, 60, 60_000),
+            (1, 60, 120_000),
+            (0, 61, 120_000),
+            (59_999_999, 0, 60_000),
+            (0, 0, 0),
+        ];
+        for (now, lifetime, expected) in cases {
+            assert_eq!(
+                ends(now, Duration::from_secs(lifetime), minute),
+                expected,
+                "{now} + {lifetime} s"
+            );
+        }
+        assert_eq!(ends(5_400, Duration::ZERO, Duration::from_millis(1)), 6);
+        assert_eq!(ends(5_400, Duration::ZERO, Duration::ZERO), 6);
+        assert!(ends(1_800_000_000_000_000, Duration::MAX, minute) > 1_800_000_000_000);
+    }
+
+    #[test]
+    fn a_hash_fits_six_bytes_and_stays_what_it_is() {
+        assert_eq!(hash_of("post:1"), hash_of("post:1"));
+        assert_ne!(hash_of("post:1"), hash_of("post:2"));
+        for n in 0..1_000 {
+            let hash = hash_of(&format!("https://example.com/{n}"));
+            assert!((0..1 << 47).contains(&hash), "{hash}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Jobs with a due time, a lease while somebody works on them, and a grave.
+
+use std::time::Duration;
+
+use isr_core::{Claim, Generation, PageWork, StoreError, WorkerId};
+use rusqlite::Connection;
+
+use super::failure::Failure;
+use super::job_row::{self, Entry, Held, Kind};
+use super::state::{State, at_most, micros};
+use super::writer::Write;
+
+/// A job that has just been claimed.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// `None` for a revalidation, which has its receipt.
+    pub(super) work: Option<PageWork>,
+    pub(super) attempt: u32,
+    pub(super) claim: Claim,
+}
+
+/// Makes sure that `more` jobs have room.
+pub(super) fn require_room(write: &Write<'_>, kind: Kind, more: usize) -> Result<(), Failure> {
+    let waiting = match kind {
+        Kind::Revalidation => write.state.revalidations,
+        Kind::Page => write.state.page_jobs,
+    };
+    let limit = write.options.queue;
+    if waiting.cast_unsigned().saturating_add(more as u64) > limit {
+        return Err(StoreError::QueueFull { limit }.into());
+    }
+    Ok(())
+}
+
+/// Queues a job, or merges it with what is queued under the same key; see
+/// [`isr_core::JobStore::queue_pages`].
+pub(super) fn push(
+    write: &mut Write<'_>,
+    kind: Kind,
+    key: &str,
+    work: Option<PageWork>,
+    due: i64,
+) -> Result<(), Failure> {
+    let now = write.now;
+    change(write, kind, key, |slot, _| {
+        let Some(entry) = slot else {
+            *slot = Some(Entry::waiting(work, due));
+            return;
+        };
+        if entry.error.is_some() {
+            *entry = Entry::waiting(merge(entry.work.take(), work), due);
+        } else if entry.held.is_none() && entry.at.is_some_and(|at| due <= at.max(now)) {
+            entry.work = merge(entry.work.take(), work);
+        } else {
+            entry.again = Some(match entry.again.take() {
+                Some((behind, at)) => (merge(behind, work), at.max(due)),
+                None => (work, due),
+            });
+        }
+    })
+}
+
+fn merge(earlier: Option<PageWork>, later: Option<PageWork>) -> Option<PageWork> {
+    match (earlier, later) {
+        (Some(earlier), Some(later)) => Some(earlier.merge(later)),
+        (earlier, later) => later.or(earlier),
+    }
+}
+
+/// Whether a claim would find anything.
+pub(super) fn is_anything_due(connection: &Connection, kind: Kind) -> Result<bool, Failure> {
+    let now = State::load(connection)?.now();
+    Ok(first_at(connection, kind)?.is_some_and(|at| at <= now))
+}
+
+fn first_at(connection: &Connection, kind: Kind) -> Result<Option<i64>, Failure> {
+    let mut select =
+        connection.prepare_cached("SELECT min(at) FROM job WHERE kind = ? AND at IS NOT NULL")?;
+    Ok(select.query_row([kind as i64], |row| row.get(0))?)
+}
+
+/// How long the oldest job that may be claimed has been waiting.
+pub(super) fn oldest_due(connection: &Connection, now: i64) -> Result<Option<Duration>, Failure> {
+    let mut oldest = None;
+    for kind in [Kind::Revalidation, Kind::Page] {
+        let since = first_at(connection, kind)?.and_then(|at| u64::try_from(now - at).ok());
+        oldest = oldest.max(since);
+    }
+    Ok(oldest.map(Duration::from_micros))
+}
+
+/// Takes up to `limit` jobs that may be claimed, the longest due first.
+pub(super) fn claim(
+    write: &mut Write<'_>,
+    kind: Kind,
+    worker: &WorkerId,
+    limit: usize,
+    lease: Duration,
+) -> Result<Vec<Taken>, Failure> {
+    let keys: Vec<String> = {
+        let mut select = write
+            .connection
+            .prepare_cached("SELECT key FROM job WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?")?;
+        let rows = select.query_map((kind as i64, write.now, at_most(limit)), |row| row.get(0))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    let until = write.now + micros(lease);
+    let mut claimed = Vec::with_capacity(keys.len());
+    for key in keys {
+        let (work, attempt, token) = change(write, kind, &key, |slot, state| {
+            let entry = slot.as_mut().expect("it was found in this transaction");
+            state.tokens += 1;
+            entry.attempt += 1;
+            entry.at = Some(until);
+            entry.held = Some(Held {
+                worker: worker.0.clone(),
+                token: state.tokens,
+            });
+            (entry.work.clone(), entry.attempt, state.tokens)
+        })?;
+        let claim = Claim {
+            job: key,
+            token: token.cast_unsigned(),
+        };
+        claimed.push(Taken {
+            work,
+            attempt,
+            claim,
+        });
+    }
+    Ok(claimed)
+}
+
+/// Lets a claim last longer; `false` when it is lost.
+pub(super) fn renew(
+    write: &mut Write<'_>,
+    kind: Kind,
+    claim: &Claim,
+    until: i64,
+) -> Result<bool, Failure> {
+    with_claim(write, kind, claim, |slot| {
+        if let Some(entry) = slot {
+            entry.at = Some(until);
+        }
+    })
+}
+
+/// Gives a finished job up; one that was queued again meanwhile waits again.
+pub(super) fn finish(write: &mut Write<'_>, kind: Kind, claim: &Claim) -> Result<bool, Failure> {
+    with_claim(write, kind, claim, |slot| {
+        let again = slot.take().and_then(|entry| entry.again);
+        *slot = again.map(|(work, due)| Entry::waiting(work, due));
+    })
+}
+
+/// Puts a job off; what is queued behind it stays there.
+pub(super) fn put_off(
+    write: &mut Write<'_>,
+    kind: Kind,
+    claim: &Claim,
+    due: i64,
+    failed: bool,
+) -> Result<bool, Failure> {
+    with_claim(write, kind, claim, |slot| {
+        if let Some(entry) = slot {
+            entry.held = None;
+            entry.at = Some(due);
+            if !failed {
+                entry.attempt = 0;
+            }
+        }
+    })
+}
+
+/// Gives a job up for dead, unless more is queued behind it: then all of it is done then.
+pub(super) fn bury(
+    write: &mut Write<'_>,
+    kind: Kind,
+    claim: &Claim,
+    error: &str,
+) -> Result<bool, Failure> {
+    with_claim(write, kind, claim, |slot| {
+        if let Some(entry) = slot {
+            entry.held = None;
+            if let Some((work, due)) = entry.again.take() {
+                *entry = Entry::waiting(merge(entry.work.take(), work), due);
+            } else {
+                (entry.at, entry.error) = (None, Some(error.to_owned()));
+            }
+        }
+    })
+}
+
+/// Gives up every claim of a worker; the jobs are due at once.
+pub(super) fn hand_back(write: &mut Write<'_>, worker: &WorkerId) -> Result<(), Failure> {
+    for kind in [Kind::Revalidation, Kind::Page] {
+        let keys: Vec<String> = {
+            let mut select = write
+                .connection
+                .prepare_cached("SELECT key FROM job WHERE worker = ? AND kind = ?")?;
+            let rows = select.query_map((&worker.0, kind as i64), |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let now = write.now;
+        for key in keys {
+            change(write, kind, &key, |slot, _| {
+                if let Some(entry) = slot {
+                    entry.held = None;
+                    entry.attempt = entry.attempt.saturating_sub(1);
+                    entry.at = Some(now);
+                }
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Queues a dead job again; `false` when there is no such dead job.
+pub(super) fn replay(write: &mut Write<'_>, kind: Kind, key: &str) -> Result<bool, Failure> {
+    let now = write.now;
+    change(write, kind, key, |slot, _| match slot {
+        Some(entry) if entry.error.is_some() => {
+            (entry.error, entry.attempt, entry.at) = (None, 0, Some(now));
+            true
+        }
+        _ => false,
+    })
+}
+
+/// Key, attempts and error of some jobs given up on.
+pub(super) fn dead(
+    connection: &Connection,
+    kind: Kind,
+    limit: usize,
+) -> Result<Vec<(String, u32, String)>, Failure> {
+    let mut select = connection.prepare_cached(
+        "SELECT key, attempt, error FROM job WHERE kind = ? AND error IS NOT NULL LIMIT ?",
+    )?;
+    let rows = select.query_map((kind as i64, at_most(limit)), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How much work on pages that were in flight, dead jobs included, somebody at `generation` waits for.
+pub(super) fn outstanding(connection: &Connection, generation: Generation) -> Result<u64, Failure> {
+    let (epoch, number) = job_row::stored(generation);
+    let mut select = connection.prepare_cached(
+        "SELECT (SELECT count(*) FROM job \
+                 WHERE reason = 'in_flight' AND epoch = ?1 AND oldest <= ?2) \
+         + (SELECT count(*) FROM job \
+            WHERE again_reason = 'in_flight' AND again_epoch = ?1 AND again_oldest <= ?2)",
+    )?;
+    let count: i64 = select.query_row((epoch, number), |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+fn with_claim(
+    write: &mut Write<'_>,
+    kind: Kind,
+    claim: &Claim,
+    act: impl FnOnce(&mut Option<Entry>),
+) -> Result<bool, Failure> {
+    let token = claim.token.cast_signed();
+    change(write, kind, &claim.job, |slot, _| {
+        let held = slot.as_ref().and_then(|entry| entry.held.as_ref());
+        let mine = held.is_some_and(|held| held.token == token);
+        if mine {
+            act(slot);
+        }
+        mine
+    })
+}
+
+/// The one place where jobs change, so that the counters always agree with them.
+fn change<R>(
+    write: &mut Write<'_>,
+    kind: Kind,
+    key: &str,
+    act: impl FnOnce(&mut Option<Entry>, &mut State) -> R,
+) -> Result<R, Failure> {
+    let before = job_row::load(write.connection, kind, key)?;
+    let mut slot = before.as_ref().map(|(_, entry)| entry.clone());
+    let result = act(&mut slot, &mut write.state);
+    count(
+        &mut write.state,
+        kind,
+        before.as_ref().map(|(_, entry)| entry),
+        -1,
+    );
+    count(&mut write.state, kind, slot.as_ref(), 1);
+    match (before, slot) {
+        (None, None) => {}
+        (None, Some(entry)) => job_row::insert(write.connection, kind, key, &entry)?,
+        (Some((id, _)), None) => job_row::delete(write.connection, id)?,
+        (Some((_, before)), Some(after)) if before == after => {}
+        (Some((id, _)), Some(entry)) => job_row::update(write.connection, id, &entry)?,
+    }
+    Ok(result)
+}
+
+fn count(state: &mut State, kind: Kind, entry: Option<&Entry>, by: i64) {
+    let Some(entry) = entry else { return };
+    let counter = match kind {
+        _ if entry.error.is_some() => &mut state.dead,
+        Kind::Revalidation => &mut state.revalidations,
+        Kind::Page => &mut state.page_jobs,
+    };
+    *counter += by;
+}
