@@ -7,9 +7,14 @@ type Features = BTreeMap<String, Vec<String>>;
 
 /// The values of `--features` to try beside `--no-default-features`: none first, then each feature alone.
 ///
-/// Features that switch on the same set, as `default` often does, are tried once.
+/// Features that switch on the same set, as `default` often does, are tried once; those that switch on
+/// everything are left out, because the whole workspace is built with everything on.
 pub(crate) fn feature_sets(features: &Features) -> Vec<String> {
-    let mut tried = BTreeSet::new();
+    let names = features.keys().map(String::as_str);
+    let everything = names.filter(|name| *name != "default").collect();
+    let mut tried = BTreeSet::from([everything]);
+    // Where there is no feature, none and everything are the same.
+    tried.remove(&BTreeSet::new());
     std::iter::once("")
         .chain(features.keys().map(String::as_str))
         .filter(|name| tried.insert(switched_on(name, features)))
@@ -57,22 +62,42 @@ mod tests {
     #[test]
     fn a_crate_without_features_is_built_once() {
         check(&[], &[""]);
+        check(&[("default", &[])], &[""]);
     }
 
     #[test]
-    fn each_feature_is_tried_alone_and_the_default_where_it_differs() {
+    fn each_feature_is_tried_alone() {
         check(
             &[("default", &["a", "b"]), ("a", &["dep:x"]), ("b", &["y/z"])],
-            &["", "a", "b", "default"],
+            &["", "a", "b"],
         );
     }
 
     #[test]
     fn features_that_switch_on_the_same_set_are_tried_once() {
-        check(&[("default", &["a"]), ("a", &[])], &["", "a"]);
         check(
-            &[("default", &[]), ("a", &["b"]), ("b", &["a"])],
-            &["", "a"],
+            &[
+                ("a", &["b"]),
+                ("b", &["a"]),
+                ("c", &[]),
+                ("d", &[]),
+                ("default", &["c", "d"]),
+            ],
+            &["", "a", "c", "d", "default"],
+        );
+    }
+
+    #[test]
+    fn what_switches_on_everything_is_left_to_the_whole_workspace() {
+        check(&[("default", &["a"]), ("a", &[])], &[""]);
+        check(
+            &[
+                ("default", &[]),
+                ("full", &["a", "b"]),
+                ("a", &[]),
+                ("b", &[]),
+            ],
+            &["", "a", "b"],
         );
     }
 }
