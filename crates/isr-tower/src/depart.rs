@@ -8,7 +8,7 @@ use isr_core::{BoxError, Dialect, Event, Lifetimes, Policy, TagSet, VariantKey, 
 
 use crate::bind::{Fate, bind};
 use crate::body::TrackedBody;
-use crate::judge::{Standing, Term, judge, withhold};
+use crate::judge::{Standing, Term, judge, keep_out, speaks_for_itself};
 use crate::page::{Draft, Page};
 use crate::parts::Setup;
 use crate::service::Asked;
@@ -25,11 +25,12 @@ where
     B::Error: Into<BoxError>,
 {
     let draft = page.take_draft();
-    let standing = judge(page, &draft, asked, response.status(), response.headers());
-    match standing {
+    let headers = response.headers();
+    match judge(page, &draft, asked, response.status(), headers) {
         Standing::Alone => response.map(Body::new),
-        Standing::Withheld { own_word_stands } => {
-            withhold(page.setup(), own_word_stands, response.headers_mut());
+        Standing::Unshared if speaks_for_itself(headers) => response.map(Body::new),
+        Standing::Unshared | Standing::Private => {
+            keep_out(page.setup(), response.headers_mut());
             response.map(Body::new)
         }
         Standing::Page(term) => {
@@ -50,32 +51,27 @@ async fn share(
 ) -> Response<Body> {
     let setup = page.setup();
     let headers = response.headers_mut();
-    let Some(Labels {
-        variant,
-        tags,
-        fields,
-    }) = label(setup, asked, draft, headers)
-    else {
+    let Some(labels) = label(setup, asked, draft, headers) else {
         setup.recorder.record(&Event::BindFailed);
-        withhold(setup, false, headers);
+        keep_out(setup, headers);
         return response;
     };
-    let (lifetimes, flight, breaks_off) = match bind(page, variant, tags, term.kept).await {
-        Fate::Superseded => {
-            Dialect::write_all(&setup.dialects, Lifetimes::superseded(), headers);
-            return response; // whole even to whoever has it: a 304 would renew what caches keep
-        }
-        Fate::Bound(flight) => (term.written, Some(flight), true),
-        Fate::Unbound(flight) => (
-            Some(term.unbound.at_most(setup.options.unbound_lifetime)),
-            flight,
-            false,
-        ),
-    };
+    let (lifetimes, flight, breaks_off) =
+        match bind(page, labels.variant, labels.tags, term.kept).await {
+            Fate::Superseded => {
+                Dialect::write_all(&setup.dialects, Lifetimes::superseded(), headers);
+                return response; // whole even to whoever has it: a 304 would renew what caches keep
+            }
+            Fate::Bound(flight) => (term.written, Some(flight), true),
+            Fate::Unbound(flight) => {
+                let short = term.unbound.at_most(setup.options.unbound_lifetime);
+                (Some(short), flight, false)
+            }
+        };
     if let Some(lifetimes) = lifetimes {
         Dialect::write_all(&setup.dialects, lifetimes, headers);
     }
-    headers.extend(fields);
+    headers.extend(labels.fields);
     if validate::is_known(asked, response.status(), response.headers()) {
         response = validate::not_modified(response);
     }

@@ -15,11 +15,10 @@ use crate::service::Asked;
 pub(crate) enum Standing {
     /// Nobody has opted it in: it is none of our business.
     Alone,
-    /// No shared cache, on our part.
-    Withheld {
-        /// Whether what the response itself says of caching is left to stand.
-        own_word_stands: bool,
-    },
+    /// No shared cache, unless the response itself says otherwise.
+    Unshared,
+    /// No shared cache, whatever the response itself says.
+    Private,
     /// Shared caches, once it is bound.
     Page(Term),
 }
@@ -44,39 +43,23 @@ pub(crate) fn judge(
     headers: &HeaderMap,
 ) -> Standing {
     if draft.private {
-        return Standing::Withheld {
-            own_word_stands: false,
-        };
+        return Standing::Private;
     }
     let Some(policy) = &draft.policy else {
         return Standing::Alone;
     };
     let (setup, visit) = (page.setup(), page.visit());
+    let rules = &setup.share_rules;
     // A 304 that the handler made renews the 200 that some cache has.
-    let stands_for = if status == StatusCode::NOT_MODIFIED {
-        StatusCode::OK
-    } else {
-        status
+    let stands_for = match status {
+        StatusCode::NOT_MODIFIED => StatusCode::OK,
+        status => status,
     };
-    match shareable(
-        &asked.method,
-        &asked.headers,
-        stands_for,
-        headers,
-        &setup.share_rules,
-    ) {
-        Err(NotShareable::SetCookie) => Standing::Withheld {
-            own_word_stands: false,
-        },
-        Err(_) => Standing::Withheld {
-            own_word_stands: true,
-        },
-        Ok(()) if visit.url.is_none() => Standing::Withheld {
-            own_word_stands: true,
-        },
-        Ok(()) if !visit.canonical && !setup.options.tiers_normalise_urls => Standing::Withheld {
-            own_word_stands: false,
-        },
+    match shareable(&asked.method, &asked.headers, stands_for, headers, rules) {
+        Err(NotShareable::SetCookie) => Standing::Private,
+        Err(_) => Standing::Unshared,
+        Ok(()) if visit.url.is_none() => Standing::Unshared,
+        Ok(()) if !visit.canonical && !setup.options.tiers_normalise_urls => Standing::Private,
         Ok(()) => Standing::Page(term(setup, policy, stands_for, headers)),
     }
 }
@@ -95,38 +78,32 @@ fn term(setup: &Setup, policy: &Policy, status: StatusCode, headers: &HeaderMap)
         };
     }
     let control = CacheControl::governing(headers, &TARGETED_FIELDS);
-    let fresh = control
-        .shared_freshness()
-        .map(|seconds| Duration::from_secs(seconds.into()));
-    let stale = control
-        .stale_while_revalidate
-        .max(control.stale_if_error)
-        .unwrap_or(0);
+    let stale = control.stale_while_revalidate.max(control.stale_if_error);
+    let fresh = control.shared_freshness().map(seconds);
     Term {
         written: None,
         unbound: lifetimes.at_most(fresh.unwrap_or(Duration::MAX)),
         // Without a lifetime a cache guesses one (RFC 9111 §4.2.2), and nobody knows which.
-        kept: fresh.map_or(Duration::from_secs(Policy::LONGEST.into()), |fresh| {
-            fresh + Duration::from_secs(stale.into())
-        }),
+        kept: fresh.unwrap_or(seconds(Policy::LONGEST)) + seconds(stale.unwrap_or(0)),
     }
 }
 
-/// Keeps a response out of shared caches, unless it says so itself already: what it says may be
-/// stricter.
-pub(crate) fn withhold(setup: &Setup, own_word_stands: bool, headers: &mut HeaderMap) {
-    let targeted = TARGETED_FIELDS
-        .iter()
-        .any(|field| headers.contains_key(field));
+const fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count as u64)
+}
+
+/// Keeps a response out of shared caches. What it says itself is left if it does so already: it may
+/// be stricter.
+pub(crate) fn keep_out(setup: &Setup, headers: &mut HeaderMap) {
+    let mut targeted = TARGETED_FIELDS.into_iter();
     let own = CacheControl::of(headers);
-    let forbidden = (own.private || own.no_store) && !targeted;
-    if !(forbidden || own_word_stands && speaks_for_itself(headers)) {
+    if !(own.private || own.no_store) || targeted.any(|field| headers.contains_key(field)) {
         Dialect::write_all(&setup.dialects, Lifetimes::unshared(), headers);
     }
 }
 
 /// Whether a response says anything about caching.
-fn speaks_for_itself(headers: &HeaderMap) -> bool {
+pub(crate) fn speaks_for_itself(headers: &HeaderMap) -> bool {
     let mut fields = [CACHE_CONTROL, EXPIRES].into_iter().chain(TARGETED_FIELDS);
     fields.any(|field| headers.contains_key(field))
 }
