@@ -1,0 +1,328 @@
+//! The running whole: everything a process needs to take part, put together from a configuration.
+
+mod error;
+mod parts;
+mod rules;
+mod stores;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use isr_core::{
+    CdnConnector, Clock, Receipt, Recorder, RevalidateOptions, RevalidationId, Revalidator, Sender,
+    SenderRole, Source, Store, StoreError, Tag, TagHeader, Target, Targets, Warmer, WarmupKey,
+};
+use isr_edge::{Edge, EdgeConnector, EdgeParts, HttpOrigin, Origin};
+use isr_metrics::Metrics;
+use isr_pipeline::{
+    Awaited, Follower, FollowerOptions, Housekeeper, Intake, Parts, TokioClock, Worker,
+    await_receipt,
+};
+use isr_tower::{IsrLayer, IsrOptions, IsrParts};
+use isr_warm::Crawler;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::error::{RevalidateError, StartError};
+use crate::config::Config;
+
+/// Polls in the time within which a sender must know itself up to date.
+const POLLS_PER_LAG: u32 = 5;
+
+/// What a process is, and what it has beside its configuration.
+#[derive(Debug, Default)]
+pub struct EngineOptions {
+    /// Tiers beyond the built-in edge.
+    pub connectors: Vec<Arc<dyn CdnConnector>>,
+    /// Where warm-up requests reach this process's edge, as `http://host:port`; `None` where it runs
+    /// none. A process with an edge reports as one, any other as an application.
+    pub edge_address: Option<String>,
+}
+
+/// Everything that runs in a process: a store, a follower of its revalidations, a crawler, and a
+/// worker if the configuration wants one.
+///
+/// An application takes its [`Engine::layer`]; a cache in front of an origin is its [`Engine::edge`].
+/// [`Engine::stop`] ends it in good order; dropping it ends it as a crash would, which loses nothing
+/// either but takes others longer to notice.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    sender: Arc<Sender>,
+    intake: Arc<Intake>,
+    crawler: Arc<Crawler>,
+    warmup_key: WarmupKey,
+    /// Stops the worker and the housekeeper, then the follower, which has the last word.
+    stop_work: CancellationToken,
+    stop_following: CancellationToken,
+    work: JoinSet<()>,
+    following: JoinSet<()>,
+}
+
+impl Engine {
+    /// Puts everything together and starts it, in the order in which one part needs another. The
+    /// store need not be there yet: pages are served meanwhile, with short lifetimes.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]: what no waiting would mend.
+    pub fn start(config: Config, options: EngineOptions) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+        let store = stores::store(&config.store, &config.site.name, &clock)?;
+        let mut tiers: Vec<Arc<dyn CdnConnector>> =
+            vec![Arc::new(EdgeConnector::new(parts::graph(&store)))];
+        tiers.extend(options.connectors);
+
+        let metrics = Arc::new(Metrics::new(
+            tiers.iter().map(|tier| tier.name().to_owned()),
+        ));
+        let recorder: Arc<dyn Recorder> = metrics.clone();
+        let warmup_key = config.warm.key.key()?;
+        let crawler = parts::crawler(&config, &warmup_key, &clock, &recorder)?;
+
+        let sender_options = parts::sender_options(&config, &tiers, options.edge_address);
+        let poll = sender_options.max_lag / POLLS_PER_LAG;
+        let sender = Sender::new(
+            parts::name(sender_options.role),
+            sender_options,
+            Arc::clone(&clock),
+        );
+        let follower = Follower::new(
+            sender.clone(),
+            store.clone(),
+            recorder.clone(),
+            FollowerOptions { poll },
+        );
+        let follower = Arc::new(follower);
+        let wake = Arc::new(Notify::new());
+        let intake = Intake::new(
+            store.clone(),
+            Some(follower.clone()),
+            recorder.clone(),
+            wake.clone(),
+        );
+
+        let mut engine = Self {
+            store: store.clone(),
+            clock: clock.clone(),
+            metrics,
+            sender,
+            intake: Arc::new(intake),
+            crawler: crawler.clone(),
+            warmup_key,
+            stop_work: CancellationToken::new(),
+            stop_following: CancellationToken::new(),
+            work: JoinSet::new(),
+            following: JoinSet::new(),
+            config,
+        };
+        engine.follow(follower);
+        if engine.config.worker.enabled {
+            let warmer: Option<Arc<dyn Warmer>> = Some(crawler);
+            engine.work(Parts {
+                store,
+                tiers,
+                warmer,
+                clock,
+                recorder,
+                wake,
+            });
+        }
+        Ok(engine)
+    }
+
+    fn follow(&mut self, follower: Arc<Follower>) {
+        let stop = self.stop_following.clone();
+        self.following
+            .spawn(async move { follower.run(stop).await });
+    }
+
+    fn work(&mut self, parts: Parts) {
+        let housekeeper = Housekeeper::new(
+            parts.store.clone(),
+            parts.clock.clone(),
+            parts.recorder.clone(),
+        );
+        let worker = Worker::new(parts, parts::worker_options(&self.config));
+        let stop = self.stop_work.clone();
+        self.work.spawn(async move { worker.run(stop).await });
+        let stop = self.stop_work.clone();
+        self.work.spawn(async move { housekeeper.run(stop).await });
+    }
+
+    /// Ends everything in good order: the worker hands back what it had claimed, requests under way
+    /// are given up, and what this process had in flight is accounted for. Stop sending responses first.
+    pub async fn stop(mut self) {
+        self.crawler.stop();
+        self.stop_work.cancel();
+        while self.work.join_next().await.is_some() {}
+        self.stop_following.cancel();
+        while self.following.join_next().await.is_some() {}
+    }
+
+    /// The built-in cache, in front of the origin that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::NoOrigin`] when it names none, and rules that cannot be used.
+    pub fn edge(&self) -> Result<Edge, StartError> {
+        let origin = self
+            .config
+            .site
+            .origin
+            .as_ref()
+            .ok_or(StartError::NoOrigin)?;
+        let origin = HttpOrigin::new(origin.as_str(), &parts::origin_options(&self.config))?;
+        self.edge_before(Arc::new(origin))
+    }
+
+    /// The built-in cache, in front of an origin of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// Rules that cannot be used.
+    pub fn edge_before(&self, origin: Arc<dyn Origin>) -> Result<Edge, StartError> {
+        let parts = EdgeParts {
+            graph: parts::graph(&self.store),
+            sender: Arc::clone(&self.sender),
+            recorder: self.recorder(),
+            clock: Arc::clone(&self.clock),
+            warmup_key: Some(self.warmup_key.clone()),
+            revalidator: self.revalidator(),
+        };
+        Ok(Edge::new(parts::edge_options(&self.config)?, origin, parts))
+    }
+
+    /// The layer for an axum application's routes.
+    #[must_use]
+    pub fn layer(&self) -> IsrLayer {
+        IsrLayer::new(IsrParts {
+            graph: parts::graph(&self.store),
+            sender: Arc::clone(&self.sender),
+            recorder: self.recorder(),
+            revalidator: Some(self.revalidator()),
+            warmup: Some(self.warmup_key.clone()),
+            site: parts::site(&self.config),
+            url_rules: self.config.urls.clone(),
+            dialects: Vec::new(),
+            tag_headers: vec![(TagHeader::CacheTag, TagHeader::CacheTag.limits())],
+            build_tag: None,
+            options: IsrOptions::default(),
+        })
+    }
+
+    /// Says that the data behind these tags has changed, with what the configuration says of
+    /// revalidations. Call it *after* the transaction that changed the data was committed: a page
+    /// rendered in between would be taken for current.
+    ///
+    /// When it returns, the revalidation is stored durably, and this process serves nothing that it
+    /// concerns as fresh any more; the rest happens in the background.
+    ///
+    /// # Errors
+    ///
+    /// No tags at all, and whatever the store answers.
+    pub async fn revalidate(
+        &self,
+        tags: impl IntoIterator<Item = Tag>,
+    ) -> Result<Receipt, RevalidateError> {
+        self.revalidate_targets(Targets::new(tags.into_iter().map(Target::Tag))?)
+            .await
+    }
+
+    /// The same for any targets.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store answers.
+    pub async fn revalidate_targets(&self, targets: Targets) -> Result<Receipt, RevalidateError> {
+        let receipt = Receipt::new(targets, self.revalidate_options(), Source::Library);
+        Ok(self.intake.revalidate(receipt).await?)
+    }
+
+    /// What the configuration says of revalidations whose caller chooses nothing.
+    #[must_use]
+    pub fn revalidate_options(&self) -> RevalidateOptions {
+        self.config.revalidate.clone()
+    }
+
+    /// Waits until a revalidation has come so far, or `patience` has ended; answers with the receipt
+    /// as it then stands, `None` when it is not known.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store answers.
+    pub async fn wait(
+        &self,
+        id: &RevalidationId,
+        awaited: Awaited,
+        patience: Duration,
+    ) -> Result<Option<Receipt>, StoreError> {
+        await_receipt(
+            &*self.store,
+            &*self.clock,
+            id,
+            awaited,
+            EdgeConnector::NAME,
+            patience,
+        )
+        .await
+    }
+
+    /// The configuration it was started with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// What accepts revalidations.
+    #[must_use]
+    pub fn revalidator(&self) -> Arc<dyn Revalidator> {
+        self.intake.clone()
+    }
+
+    /// The crawler.
+    #[must_use]
+    pub fn warmer(&self) -> Arc<dyn Warmer> {
+        self.crawler.clone()
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// What this process knows of revalidations, and what it has on its way.
+    #[must_use]
+    pub fn sender(&self) -> Arc<Sender> {
+        Arc::clone(&self.sender)
+    }
+
+    /// Where its time comes from.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    fn recorder(&self) -> Arc<dyn Recorder> {
+        self.metrics.clone()
+    }
+}
+
+/// The word for a role in the names of senders.
+const fn word(role: SenderRole) -> &'static str {
+    match role {
+        SenderRole::Edge => "edge",
+        SenderRole::Application => "app",
+    }
+}
