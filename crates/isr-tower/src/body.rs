@@ -85,3 +85,49 @@ where
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body_util::{BodyExt as _, Full};
+    use isr_core::{Epoch, Footprint, News, PageUrl, Position, Sender, SenderOptions, TagSet};
+    use isr_testkit::HandClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_flight_ends_with_the_body_even_if_that_is_held_on_to() {
+        let options = SenderOptions {
+            tracks: true,
+            ..SenderOptions::default()
+        };
+        let sender = Sender::new("test", options, Arc::new(HandClock::new()));
+        let learn = |number, gap| {
+            let position = Position::new(Epoch::new(1), [number]);
+            let news = News {
+                heard: Vec::new(),
+                position,
+                more: false,
+                gap,
+            };
+            sender.learn(&news, sender.clock().now());
+        };
+        learn(0, false);
+        let url = PageUrl::parse("https://blog.example/").unwrap();
+        let generation = sender.generation(&url).unwrap();
+        let footprint = Arc::new(Footprint {
+            url,
+            tags: TagSet::new(),
+        });
+        let flight = sender.depart(&footprint, generation);
+        let mut body = TrackedBody::new(Full::from("page"), Some(flight), false);
+        assert_eq!(body.size_hint().exact(), Some(4));
+        body.frame().await.unwrap().unwrap();
+        learn(1, true); // concerns everything
+        assert!(sender.owed().is_empty());
+        assert!(body.frame().await.is_none());
+        assert_eq!(sender.owed().len(), 1);
+        assert!(body.frame().await.is_none() && body.is_end_stream());
+    }
+}

@@ -152,7 +152,10 @@ async fn what_is_not_there_and_what_has_moved_is_bound_and_short_lived() {
     let world = World::new().await;
     let router = Router::new()
         .route("/gone", get(async || StatusCode::GONE))
-        .route("/missing", get(async || (StatusCode::NOT_FOUND, "no")))
+        .route(
+            "/missing",
+            get(async || (StatusCode::NOT_FOUND, [(ETAG, "\"v1\"")], "no")),
+        )
         .route(
             "/moved",
             get(async || (StatusCode::MOVED_PERMANENTLY, [(LOCATION, "/")])),
