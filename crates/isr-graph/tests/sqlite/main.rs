@@ -1,4 +1,12 @@
-//! The embedded store does what every store must.
+//! The embedded store does what every store must, and what only a file that processes share can get wrong.
+
+#![cfg(feature = "sqlite")]
+
+mod full;
+mod limits;
+mod opening;
+mod processes;
+mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +15,9 @@ use async_trait::async_trait;
 use isr_core::Store;
 use isr_graph::{SqliteOptions, SqliteStore};
 use isr_testkit::StoreFixture;
+
+/// The unit of lifetimes in the suite, which does not want to wait for minutes.
+const UNIT: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 struct Embedded {
@@ -29,19 +40,14 @@ impl StoreFixture for Embedded {
     }
 }
 
-const UNIT: Duration = Duration::from_millis(1);
-
 async fn fresh() -> Embedded {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteOptions {
         ends_unit: UNIT,
         ..SqliteOptions::default()
     };
-    let store = SqliteStore::open(directory.path().join("graph.sqlite"), options)
-        .await
-        .unwrap();
     Embedded {
-        store: Arc::new(store),
+        store: Arc::new(support::open(&directory, options).await),
         _directory: directory,
     }
 }

@@ -1,0 +1,27 @@
+//! Measures what `docs/benchmarks.md` tells. Build it with `--release`.
+
+#![expect(clippy::print_stdout, reason = "its figures are its output")]
+
+mod graph_sqlite;
+
+use clap::{Parser, Subcommand};
+
+/// What edge-isr reaches on this machine.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    measurement: Measurement,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measurement {
+    /// The embedded store: loading, binding, reading while it is written, its size on disk.
+    GraphSqlite(graph_sqlite::Options),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().measurement {
+        Measurement::GraphSqlite(options) => graph_sqlite::run(options).await,
+    }
+}
