@@ -1,0 +1,508 @@
+//! One request to the origin for a page, in a task of its own: admit, bind, store.
+//!
+//! The task goes on when the visitor who caused it has gone, since others may be waiting. The order
+//! is that of the generation protocol: the generation is taken before the origin is asked, the
+//! response departs before it is bound, and it is bound before its first byte leaves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{
+    ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, LAST_MODIFIED, RANGE, VIA,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use isr_core::{
+    Bind, BindOutcome, Event, Flight, Footprint, GENERATION_HEADER, Generation, TagHeader,
+    VariantKey, Verdict,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::admission::{NotAdmitted, admit, initial_age, shortened, tags_of};
+use crate::body::{EdgeBody, OriginBody, no_request_body};
+use crate::collapse::{FailedAs, Outcome, Ticket};
+use crate::edge::Inner;
+use crate::fields::{forget_trailers, prepare_request, prepare_response};
+use crate::origin::OriginError;
+use crate::present::Content;
+use crate::pump::{Collected, FRAMES, Pump};
+use crate::storage::Lookup;
+use crate::stored::{Arrival, Head, StoredResponse};
+use crate::visit::Visit;
+
+/// How long a background request is put off after one that failed.
+const PUT_OFF: Duration = Duration::from_secs(1);
+
+/// What a request to the origin brought, for the visitor who caused it.
+pub(crate) enum Reply {
+    /// Something that may be shared.
+    Shared(Box<SharedReply>),
+    /// Something that was superseded while it was rendered: for this visitor only.
+    Superseded(Box<SharedReply>),
+    /// Something that nobody else may have, and why.
+    Own {
+        response: Response<EdgeBody>,
+        reason: &'static str,
+    },
+    /// An error page of the origin's.
+    ServerError(Response<EdgeBody>),
+    /// Nothing.
+    Failed(OriginError),
+}
+
+/// A response that may be shared, or could have been.
+pub(crate) struct SharedReply {
+    pub(crate) head: Head,
+    pub(crate) content: Content,
+    pub(crate) flight: Option<Flight>,
+    pub(crate) stored: bool,
+    /// The status that the origin answered with.
+    pub(crate) origin_status: StatusCode,
+}
+
+/// A request to the origin.
+pub(crate) struct Fetch {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) visit: Visit,
+    /// Taken before the request is sent.
+    pub(crate) generation: Option<Generation>,
+    /// What is stored, so that it can be validated.
+    pub(crate) stored: Option<Arc<StoredResponse>>,
+    /// The duty to tell those who wait; a request of its own has none.
+    pub(crate) ticket: Option<Ticket>,
+    /// Where the response goes; nowhere in the background.
+    pub(crate) reply: Option<oneshot::Sender<Reply>>,
+}
+
+impl Fetch {
+    /// Asks the origin and deals with the answer.
+    pub(crate) async fn run(mut self) {
+        let (request, validates) = self.request();
+        let asked = self.inner.clock.now();
+        let response = match self.inner.ask(request).await {
+            Ok(response) => response,
+            Err(error) => return self.failed(error),
+        };
+        let took = self.inner.clock.now().saturating_sub(asked);
+        let status = response.status();
+        match self
+            .stored
+            .take_if(|_| validates && status == StatusCode::NOT_MODIFIED)
+        {
+            Some(stored) => self.validated(&stored, response, took).await,
+            None if is_server_error(status) => self.server_error(response),
+            None => self.answered(response, took).await,
+        }
+    }
+
+    /// The request: for the page by its own URL, whole and unconditional but for what is stored.
+    fn request(&self) -> (Request<crate::body::RequestBody>, bool) {
+        let page = &self.visit.page.url;
+        let uri: Uri = page
+            .path_and_query()
+            .parse()
+            .expect("a page URL has a valid path and query");
+        let mut request = Request::new(no_request_body());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        *headers = self.visit.headers.clone();
+        let errand = &self.visit.errand;
+        prepare_request(headers, &errand.site, errand.peer, &self.inner.options);
+        for field in [
+            RANGE,
+            IF_RANGE,
+            IF_NONE_MATCH,
+            IF_MODIFIED_SINCE,
+            CONTENT_LENGTH,
+        ] {
+            headers.remove(field);
+        }
+        if let Some(generation) = self.generation {
+            headers.insert(GENERATION_HEADER, generation_value(generation));
+        }
+        let validates = self
+            .stored
+            .as_ref()
+            .is_some_and(|stored| condition(stored, headers));
+        (request, validates)
+    }
+
+    fn failed(mut self, error: OriginError) {
+        self.put_off();
+        let failed_as = failed_as(&error);
+        self.finish(Outcome::Failed(error.as_str(), failed_as));
+        self.send(Reply::Failed(error));
+    }
+
+    fn server_error(mut self, response: Response<OriginBody>) {
+        self.put_off();
+        self.finish(Outcome::Failed("origin_error", FailedAs::ServerError));
+        let response = self.unstored(response);
+        self.send(Reply::ServerError(response));
+    }
+
+    /// A response with content, or an error of the visitor's.
+    async fn answered(mut self, response: Response<OriginBody>, took: Duration) {
+        let (mut parts, body) = response.into_parts();
+        match self.head(parts.status, &mut parts.headers, None, took) {
+            Err(reason) => self.own(Response::from_parts(parts, body), reason),
+            Ok(head) => {
+                let status = head.status;
+                let (head, flight, bound) = self.bind(head).await;
+                if bound {
+                    self.tee(head, flight, body).await;
+                } else {
+                    cancel(flight);
+                    self.finish(Outcome::Again);
+                    self.put_off();
+                    self.send(Reply::Superseded(Box::new(SharedReply {
+                        head,
+                        content: Content::Streamed(EdgeBody::origin(body)),
+                        flight: None,
+                        stored: false,
+                        origin_status: status,
+                    })));
+                }
+            }
+        }
+    }
+
+    /// A 304 to our own condition: what is stored is as good as new (RFC 9111 §4.3.4).
+    async fn validated(
+        mut self,
+        stored: &Arc<StoredResponse>,
+        response: Response<OriginBody>,
+        took: Duration,
+    ) {
+        let mut headers = stored.headers.clone();
+        freshen(&mut headers, response.headers());
+        let tags_named = TagHeader::KNOWN
+            .iter()
+            .any(|known| headers.contains_key(known.name()));
+        let known = (!tags_named).then_some(&stored.footprint);
+        match self.head(stored.status, &mut headers, known, took) {
+            Err(reason) => {
+                prepare_response(&mut headers, &self.inner.options);
+                self.inner.withhold(&mut headers);
+                let mut own = Response::new(EdgeBody::whole(stored.body.clone()));
+                *own.status_mut() = stored.status;
+                *own.headers_mut() = headers;
+                self.not_shared(stored, reason, own);
+            }
+            Ok(head) => {
+                let (head, flight, bound) = self.bind(head).await;
+                let content = Content::Whole(stored.body.clone());
+                let origin_status = StatusCode::NOT_MODIFIED;
+                if bound {
+                    let fresh = Arc::new(StoredResponse::new(head.clone(), stored.body.clone()));
+                    self.store(fresh);
+                    let shared = SharedReply {
+                        head,
+                        content,
+                        flight,
+                        stored: true,
+                        origin_status,
+                    };
+                    self.send(Reply::Shared(Box::new(shared)));
+                } else {
+                    cancel(flight);
+                    self.finish(Outcome::Again);
+                    stored.put_off(self.inner.clock.now() + PUT_OFF);
+                    let shared = SharedReply {
+                        head,
+                        content,
+                        flight: None,
+                        stored: false,
+                        origin_status,
+                    };
+                    self.send(Reply::Superseded(Box::new(shared)));
+                }
+            }
+        }
+    }
+
+    /// Makes out whether the response may be shared, and everything about it but its body. `known`
+    /// stands for its tags when it names none itself.
+    fn head(
+        &self,
+        status: StatusCode,
+        headers: &mut HeaderMap,
+        known: Option<&Arc<Footprint>>,
+        took: Duration,
+    ) -> Result<Head, NotAdmitted> {
+        let inner = &self.inner;
+        let url = &self.visit.page.url;
+        let route = inner.rules.route(url);
+        let mut kept = headers.clone();
+        let terms = admit(status, &mut kept, &route, inner.options.negative_lifetime)?;
+        let variant = VariantKey::select(&terms.vary, &self.visit.headers)
+            .ok_or(NotAdmitted::Not(isr_core::NotShareable::VaryStar))?;
+        let footprint = match known {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(Footprint {
+                url: url.clone(),
+                tags: tags_of(status, headers, route)?,
+            }),
+        };
+        let now = inner.clock.time_of_day();
+        let initial_age = initial_age(&kept, terms.verbatim, took, now);
+        prepare_response(&mut kept, &inner.options);
+        for field in [AGE, ACCEPT_RANGES] {
+            kept.remove(field);
+        }
+        forget_trailers(&mut kept);
+        if !terms.verbatim {
+            kept.remove(CACHE_CONTROL);
+        }
+        Ok(Head {
+            status,
+            headers: kept,
+            terms,
+            variant,
+            generation: self.generation,
+            footprint,
+            arrival: Arrival {
+                answered: inner.clock.now(),
+                initial_age,
+            },
+        })
+    }
+
+    /// Binds a response that is leaving. False when it is superseded. When nobody can tell, it
+    /// is kept and shared for a moment only.
+    async fn bind(&self, mut head: Head) -> (Head, Option<Flight>, bool) {
+        let inner = &self.inner;
+        let departs = head.generation.filter(|_| self.reply.is_some());
+        let flight = departs.map(|generation| inner.sender.depart(&head.footprint, generation));
+        let outcome = match head.generation {
+            Some(generation) => inner.bind(&head, generation).await,
+            None => None,
+        };
+        match outcome {
+            Some(BindOutcome::Superseded { .. }) => {
+                inner.recorder.record(&Event::Superseded);
+                (head, flight, false)
+            }
+            Some(_) => {
+                inner.recorder.record(&Event::Bound);
+                (head, flight, true)
+            }
+            None => {
+                inner.recorder.record(&Event::BindFailed);
+                head.terms.bound = false;
+                head.terms.policy = shortened(&head.terms.policy, inner.options.degraded_lifetime);
+                (head, flight, true)
+            }
+        }
+    }
+
+    /// Lets the body go to the visitor and into the store at once, unless it is known to be too large.
+    async fn tee(mut self, head: Head, flight: Option<Flight>, body: OriginBody) {
+        let limit = self.inner.largest_body;
+        let announced = http_body::Body::size_hint(&body).lower();
+        let origin_status = head.status;
+        if announced > limit {
+            self.too_large();
+            let content = Content::Streamed(EdgeBody::origin(body));
+            let shared = SharedReply {
+                head,
+                content,
+                flight,
+                stored: false,
+                origin_status,
+            };
+            return self.send(Reply::Shared(Box::new(shared)));
+        }
+        let visitor = self.reply.is_some().then(|| mpsc::channel(FRAMES));
+        let (frames, seen) = visitor.unzip();
+        if let Some(seen) = seen {
+            let content = Content::Streamed(EdgeBody::tee(seen));
+            let head = head.clone();
+            let shared = SharedReply {
+                head,
+                content,
+                flight,
+                stored: true,
+                origin_status,
+            };
+            self.send(Reply::Shared(Box::new(shared)));
+        }
+        let mut pump = Pump::new(body, frames, limit);
+        match pump.collect().await {
+            Collected::Whole(bytes) => self.store(Arc::new(StoredResponse::new(head, bytes))),
+            Collected::TooLarge => self.too_large(),
+            Collected::Broken => self.finish(Outcome::Again),
+        }
+        pump.finish().await;
+    }
+
+    fn store(&mut self, response: Arc<StoredResponse>) {
+        let inner = &self.inner;
+        inner.uncacheable.clear(&response.footprint.url);
+        inner.storage.insert(Arc::clone(&response));
+        let held = inner.storage.held();
+        inner.recorder.record(&Event::EdgeStored {
+            responses: held.pages,
+            bytes: held.bytes,
+        });
+        self.finish(Outcome::Stored(response));
+    }
+
+    fn too_large(&mut self) {
+        let page = self.visit.page.url.clone();
+        self.inner.uncacheable.mark(page, self.inner.clock.now());
+        self.finish(Outcome::Unshared);
+    }
+
+    fn own(mut self, response: Response<OriginBody>, reason: NotAdmitted) {
+        let response = self.unstored(response);
+        if let Some(stored) = self.stored.take() {
+            self.not_shared(&stored, reason, response);
+        } else {
+            self.too_large();
+            self.send(Reply::Own {
+                response,
+                reason: reason.as_str(),
+            });
+        }
+    }
+
+    /// What was shared is no longer to be.
+    fn not_shared(
+        mut self,
+        stored: &StoredResponse,
+        reason: NotAdmitted,
+        response: Response<EdgeBody>,
+    ) {
+        self.inner.storage.remove(stored);
+        self.too_large();
+        self.send(Reply::Own {
+            response,
+            reason: reason.as_str(),
+        });
+    }
+
+    /// A response that was not bound, as it leaves.
+    fn unstored(&self, response: Response<OriginBody>) -> Response<EdgeBody> {
+        let mut response = response.map(EdgeBody::origin);
+        prepare_response(response.headers_mut(), &self.inner.options);
+        self.inner.withhold(response.headers_mut());
+        response
+    }
+
+    fn put_off(&self) {
+        let until = self.inner.clock.now() + PUT_OFF;
+        if let Lookup::Response(stored) = self
+            .inner
+            .storage
+            .lookup(&self.visit.page.url, &self.visit.headers)
+        {
+            stored.put_off(until);
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.finish(outcome);
+        }
+    }
+
+    fn send(&mut self, reply: Reply) {
+        if let Some(visitor) = self.reply.take() {
+            // A visitor who has gone takes nothing; dropping the reply ends its flight.
+            let _ = visitor.send(reply);
+        }
+    }
+}
+
+impl Inner {
+    /// Binds one response; `None` when the store did not answer in time, or not at all.
+    async fn bind(&self, head: &Head, generation: Generation) -> Option<BindOutcome> {
+        let bind = Bind {
+            url: head.footprint.url.clone(),
+            variant: head.variant,
+            tags: head.footprint.tags.clone(),
+            generation,
+            lifetime: head.terms.policy.shared_lifetime(),
+        };
+        let binds = [bind];
+        let answer = tokio::time::timeout(self.options.bind_timeout, self.graph.bind(&binds));
+        match answer.await {
+            Ok(Ok(outcomes)) => outcomes.first().copied(),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a page could not be bound");
+                self.recorder
+                    .record(&Event::StoreFailed { operation: "bind" });
+                None
+            }
+            Err(_) => {
+                tracing::warn!("a page could not be bound in time");
+                self.recorder
+                    .record(&Event::StoreFailed { operation: "bind" });
+                None
+            }
+        }
+    }
+}
+
+fn cancel(flight: Option<Flight>) {
+    if let Some(flight) = flight {
+        flight.cancel();
+    }
+}
+
+/// Statuses in whose place a stale response may be served (RFC 5861 §4).
+const fn is_server_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+pub(crate) const fn failed_as(error: &OriginError) -> FailedAs {
+    match error {
+        OriginError::TimedOut => FailedAs::TimedOut,
+        _ => FailedAs::BadGateway,
+    }
+}
+
+pub(crate) fn generation_value(generation: Generation) -> HeaderValue {
+    HeaderValue::try_from(generation.to_string()).expect("digits are visible ASCII")
+}
+
+/// Makes the request conditional on what is stored (RFC 9111 §4.3.1); false when that has no validator.
+fn condition(stored: &StoredResponse, headers: &mut HeaderMap) -> bool {
+    if let Some(tag) = stored.entity_tag() {
+        headers.insert(IF_NONE_MATCH, tag.to_value());
+        return true;
+    }
+    let modified = stored
+        .headers
+        .get(LAST_MODIFIED)
+        .filter(|_| stored.last_modified().is_some());
+    if let Some(modified) = modified {
+        headers.insert(IF_MODIFIED_SINCE, modified.clone());
+    }
+    modified.is_some()
+}
+
+/// Takes over what a 304 says anew (RFC 9111 §3.2); what describes the body stays as it was stored.
+fn freshen(stored: &mut HeaderMap, said: &HeaderMap) {
+    stored.remove(AGE);
+    stored.remove(VIA); // ours, which is added again
+    for name in said.keys() {
+        let describes_body = name.as_str().starts_with("content-")
+            && name != "content-location"
+            && name != "content-security-policy";
+        if describes_body || (name == ETAG && stored.contains_key(ETAG)) {
+            continue;
+        }
+        stored.remove(name);
+        for value in said.get_all(name) {
+            stored.append(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Whether a stored response may be validated at all: not when it may never be served again.
+pub(crate) fn may_validate(verdict: Verdict) -> bool {
+    verdict != Verdict::Expired
+}

@@ -1,0 +1,280 @@
+//! Responses as they leave: lifetimes, `Age`, `Cache-Status`, 304 and 206.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use isr_core::{
+    CacheControl, Dialect, EntityTag, Flight, GENERATION_HEADER, Generation, Lifetimes,
+};
+
+use crate::body::EdgeBody;
+use crate::cache_status::{CacheStatus, Forward};
+use crate::edge::Inner;
+use crate::partial::{Part, is_not_modified, wanted_part};
+use crate::stored::Terms;
+use crate::visit::Visit;
+
+/// What tiers in front, and caches that nobody knows of, may do with a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Keep it for what remains of its lifetime.
+    Whole,
+    /// Keep it for a moment: it could not be bound, or nobody could be told of it.
+    Brief,
+    /// Not share it: it is stale, or was asked for by another URL than its own.
+    Unshared,
+    /// Not keep it at all: it is superseded.
+    Nothing,
+}
+
+/// A response that is about to leave.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) terms: &'a Terms,
+    pub(crate) age: Duration,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) content: Content,
+    pub(crate) flight: Option<Flight>,
+}
+
+/// The body of a response that is about to leave.
+pub(crate) enum Content {
+    /// In hand.
+    Whole(Bytes),
+    /// Still coming.
+    Streamed(EdgeBody),
+}
+
+impl Inner {
+    /// Brings a response that is, or could be, stored into the form that its visitor asked for.
+    pub(crate) fn present(
+        &self,
+        visit: &Visit,
+        outgoing: Outgoing<'_>,
+        sharing: Sharing,
+        cache_status: CacheStatus,
+    ) -> Response<EdgeBody> {
+        let Outgoing {
+            status,
+            mut headers,
+            terms,
+            age,
+            generation,
+            content,
+            flight,
+        } = outgoing;
+        let sharing = if visit.page.canonical {
+            sharing
+        } else {
+            sharing.without_alias()
+        };
+        self.write_lifetimes(&mut headers, terms, age, sharing);
+        cache_status.append_to(&mut headers);
+        if let (Some(_), Some(generation)) = (visit.warm_up, generation) {
+            let value = HeaderValue::try_from(generation.to_string());
+            headers.insert(GENERATION_HEADER, value.expect("digits are visible ASCII"));
+        }
+        let (status, body) = select(visit, status, &mut headers, content);
+        let body = match flight {
+            // Nobody keeps what is not shared, so it need not be followed; and what leaves although
+            // nobody can be told of it is shared for a moment only.
+            Some(flight)
+                if matches!(sharing, Sharing::Unshared | Sharing::Nothing)
+                    || !flight.may_go_on() =>
+            {
+                flight.cancel();
+                body
+            }
+            Some(flight) => body.in_flight(flight),
+            None => body,
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// Says how long the response may be kept from now on.
+    ///
+    /// A lifetime that is written here is the one that remains, so that it is not counted twice
+    /// where `Age` is ignored; such a response has no `Age`, which would be taken off again. An
+    /// origin's own fields leave as they came, with an `Age` (RFC 9111 §5.1).
+    fn write_lifetimes(
+        &self,
+        headers: &mut HeaderMap,
+        terms: &Terms,
+        age: Duration,
+        sharing: Sharing,
+    ) {
+        let dialects = &self.options.downstream.dialects;
+        let lifetimes = match sharing {
+            Sharing::Whole if terms.verbatim && dialects.is_empty() => None,
+            Sharing::Whole => Some(terms.policy.remaining(age)),
+            Sharing::Brief => Some(
+                terms
+                    .policy
+                    .remaining(age)
+                    .at_most(self.options.degraded_lifetime),
+            ),
+            Sharing::Unshared => Some(Lifetimes::unshared()),
+            Sharing::Nothing => Some(Lifetimes::superseded()),
+        };
+        headers.remove(AGE);
+        let counted = lifetimes.is_some_and(|lifetimes| lifetimes.is_shared());
+        if let Some(lifetimes) = lifetimes {
+            Dialect::write_all(dialects, lifetimes, headers);
+        }
+        if counted {
+            // A `Date` in the past would count as age too (RFC 9111 §4.2.3); the server adds today's.
+            headers.remove(http::header::DATE);
+        } else {
+            headers.insert(AGE, HeaderValue::from(age.as_secs()));
+        }
+    }
+
+    /// Keeps tiers in front from keeping a response that was never bound, and leaves to browsers
+    /// what is theirs.
+    pub(crate) fn withhold(&self, headers: &mut HeaderMap) {
+        if self.options.downstream.dialects.is_empty() {
+            return;
+        }
+        let control = CacheControl::of(headers);
+        for field in crate::admission::TARGETS {
+            headers.remove(field);
+        }
+        headers.remove(isr_core::cache_control::CLOUDFLARE_CDN_CACHE_CONTROL);
+        let private = CacheControl {
+            public: false,
+            private: true,
+            s_maxage: None,
+            ..control
+        };
+        let value = private.to_value().expect("a directive is set");
+        headers.insert(CACHE_CONTROL, value);
+    }
+}
+
+impl Sharing {
+    /// The same for a URL that is not the page's own: a cache that stored the response under it
+    /// could not be purged of it.
+    const fn without_alias(self) -> Self {
+        match self {
+            Self::Whole | Self::Brief => Self::Unshared,
+            Self::Unshared | Self::Nothing => self,
+        }
+    }
+}
+
+/// Picks what the visitor asked for: nothing but the head, nothing new, a part, or all.
+fn select(
+    visit: &Visit,
+    status: StatusCode,
+    headers: &mut HeaderMap,
+    content: Content,
+) -> (StatusCode, EdgeBody) {
+    let entity_tag = EntityTag::of(headers);
+    let last_modified = headers
+        .get(http::header::LAST_MODIFIED)
+        .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+    let ok = status == StatusCode::OK;
+    if ok && is_not_modified(&visit.headers, entity_tag.as_ref(), last_modified) {
+        // RFC 9110 §15.4.5: fields of the representation itself are left out.
+        for field in [
+            CONTENT_ENCODING,
+            CONTENT_LANGUAGE,
+            CONTENT_LENGTH,
+            CONTENT_TYPE,
+        ] {
+            headers.remove(field);
+        }
+        return (StatusCode::NOT_MODIFIED, EdgeBody::empty());
+    }
+    let bytes = match content {
+        Content::Streamed(body) if visit.method == Method::HEAD => {
+            drop(body);
+            return (status, EdgeBody::empty());
+        }
+        Content::Streamed(body) => return (status, body),
+        Content::Whole(bytes) => bytes,
+    };
+    let length = bytes.len() as u64;
+    let part = if ok && visit.method == Method::GET {
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        wanted_part(&visit.headers, length, entity_tag.as_ref(), last_modified)
+    } else {
+        Part::Whole
+    };
+    let (status, range, bytes) = match part {
+        Part::Whole => (status, None, bytes),
+        Part::Unsatisfiable => (
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            Some(format!("bytes */{length}")),
+            Bytes::new(),
+        ),
+        Part::Bytes { first, last } => {
+            let range = format!("bytes {first}-{last}/{length}");
+            let (start, end) = (index(first), index(last) + 1);
+            (
+                StatusCode::PARTIAL_CONTENT,
+                Some(range),
+                bytes.slice(start..end),
+            )
+        }
+    };
+    if let Some(range) = range {
+        let value = HeaderValue::try_from(range).expect("digits are visible ASCII");
+        headers.insert(CONTENT_RANGE, value);
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    let head_only = visit.method == Method::HEAD;
+    (
+        status,
+        if head_only {
+            EdgeBody::empty()
+        } else {
+            EdgeBody::whole(bytes)
+        },
+    )
+}
+
+fn index(position: u64) -> usize {
+    usize::try_from(position).expect("a position within bytes in memory")
+}
+
+/// A response of this cache's own making. Nobody keeps it.
+pub(crate) fn own_response(
+    status: StatusCode,
+    why: Forward,
+    detail: &'static str,
+) -> Response<EdgeBody> {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let text = format!("{} {reason}: {detail}\n", status.as_u16());
+    let mut response = plain(status, "text/plain; charset=utf-8", text);
+    if status.is_server_error() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    CacheStatus::forwarded(why)
+        .with_detail(detail)
+        .append_to(response.headers_mut());
+    response
+}
+
+/// A response of this cache's own making, without `Cache-Status`.
+pub(crate) fn plain(status: StatusCode, media: &'static str, text: String) -> Response<EdgeBody> {
+    let mut headers = HeaderMap::with_capacity(6);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    let mut response = Response::new(EdgeBody::whole(Bytes::from(text)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

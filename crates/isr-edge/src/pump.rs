@@ -1,0 +1,208 @@
+//! The tee: a body goes to the visitor and is collected to be stored, at the pace of the faster.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::BodyExt;
+use isr_core::BoxError;
+use tokio::sync::mpsc;
+
+use crate::body::OriginBody;
+
+/// Frames that wait for the visitor, beyond those in hand.
+pub(crate) const FRAMES: usize = 16;
+
+type FrameSender = mpsc::Sender<Result<Frame<Bytes>, BoxError>>;
+
+/// A body on its way to a visitor, who may have gone, and to the store, which may refuse it.
+pub(crate) struct Pump {
+    body: OriginBody,
+    visitor: Option<FrameSender>,
+    /// Read, but not yet taken by the visitor.
+    waiting: VecDeque<Frame<Bytes>>,
+    /// What has come, while it is to be stored.
+    collected: Option<Vec<Bytes>>,
+    length: u64,
+    limit: u64,
+}
+
+/// What came of collecting a body.
+#[derive(Debug)]
+pub(crate) enum Collected {
+    /// All of it.
+    Whole(Bytes),
+    /// It is larger than what is stored.
+    TooLarge,
+    /// It broke off.
+    Broken,
+}
+
+impl Pump {
+    pub(crate) fn new(body: OriginBody, visitor: Option<FrameSender>, limit: u64) -> Self {
+        Self {
+            body,
+            visitor,
+            waiting: VecDeque::new(),
+            collected: Some(Vec::new()),
+            length: 0,
+            limit,
+        }
+    }
+
+    /// Reads until the body has ended, or cannot be stored. As long as it can, a slow visitor does
+    /// not hold it up: what waits for him are the very bytes that are collected.
+    pub(crate) async fn collect(&mut self) -> Collected {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                () = hand_over(&mut self.visitor, &mut self.waiting), if !self.waiting.is_empty() => continue,
+                frame = self.body.frame() => frame,
+            };
+            match frame {
+                None => return Collected::Whole(join(self.collected.take().unwrap_or_default())),
+                Some(Ok(frame)) => {
+                    if !self.take(frame) {
+                        return Collected::TooLarge;
+                    }
+                }
+                Some(Err(error)) => {
+                    self.fail(error).await;
+                    return Collected::Broken;
+                }
+            }
+        }
+    }
+
+    /// Hands the visitor what waits for him and what is still to come, at his pace.
+    pub(crate) async fn finish(mut self) {
+        while self.visitor.is_some() {
+            if !self.waiting.is_empty() {
+                hand_over(&mut self.visitor, &mut self.waiting).await;
+                continue;
+            }
+            let Some(visitor) = &self.visitor else { return };
+            let frame = tokio::select! {
+                () = visitor.closed() => return,
+                frame = self.body.frame() => frame,
+            };
+            match frame {
+                None => return,
+                Some(Ok(frame)) => self.waiting.push_back(frame),
+                Some(Err(error)) => return self.fail(error).await,
+            }
+        }
+    }
+
+    /// Takes a frame in; false when the body has become too large to be stored.
+    fn take(&mut self, frame: Frame<Bytes>) -> bool {
+        if let Some(data) = frame.data_ref() {
+            self.length += data.len() as u64;
+            if self.length > self.limit {
+                self.collected = None;
+            }
+            if let Some(collected) = &mut self.collected {
+                collected.push(data.clone());
+            }
+        }
+        if self.visitor.is_some() {
+            self.waiting.push_back(frame);
+        }
+        self.collected.is_some()
+    }
+
+    async fn fail(&mut self, error: BoxError) {
+        while self.visitor.is_some() && !self.waiting.is_empty() {
+            hand_over(&mut self.visitor, &mut self.waiting).await;
+        }
+        if let Some(visitor) = self.visitor.take() {
+            // A visitor who has gone need not be told.
+            let _ = visitor.send(Err(error)).await;
+        }
+    }
+}
+
+/// Hands the visitor one frame as soon as he takes it. Dropping the future loses none.
+async fn hand_over(visitor: &mut Option<FrameSender>, waiting: &mut VecDeque<Frame<Bytes>>) {
+    if let Some(sender) = visitor.as_ref()
+        && let Ok(permit) = sender.reserve().await
+    {
+        if let Some(frame) = waiting.pop_front() {
+            permit.send(Ok(frame));
+        }
+        return;
+    }
+    *visitor = None;
+    waiting.clear();
+}
+
+/// One piece of memory of the exact size, so that a stored body pins no larger buffers.
+fn join(pieces: Vec<Bytes>) -> Bytes {
+    Bytes::from(pieces.concat().into_boxed_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    fn body(pieces: Vec<Result<&'static str, &'static str>>) -> OriginBody {
+        let frames = pieces.into_iter().map(|piece| {
+            piece
+                .map(|text| Frame::data(Bytes::from(text)))
+                .map_err(BoxError::from)
+        });
+        StreamBody::new(stream::iter(frames)).boxed_unsync()
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_is_collected_though_the_visitor_takes_nothing_yet() {
+        let (visitor, mut seen) = mpsc::channel(1);
+        let mut pump = Pump::new(body(vec![Ok("ab"), Ok("cd"), Ok("ef")]), Some(visitor), 10);
+        let Collected::Whole(bytes) = pump.collect().await else {
+            panic!("not collected")
+        };
+        assert_eq!(bytes, "abcdef");
+        let rest = tokio::spawn(pump.finish());
+        let mut text = Vec::new();
+        while let Some(frame) = seen.recv().await {
+            text.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+        rest.await.unwrap();
+        assert_eq!(text, b"abcdef");
+    }
+
+    #[tokio::test]
+    async fn a_visitor_who_left_does_not_stop_the_collecting() {
+        let (visitor, seen) = mpsc::channel(1);
+        drop(seen);
+        let mut pump = Pump::new(body(vec![Ok("ab"), Ok("cd")]), Some(visitor), 10);
+        assert!(matches!(pump.collect().await, Collected::Whole(_)));
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_still_reaches_the_visitor_whole() {
+        let (visitor, mut seen) = mpsc::channel(1);
+        let mut pump = Pump::new(body(vec![Ok("ab"), Ok("cd"), Ok("ef")]), Some(visitor), 3);
+        assert!(matches!(pump.collect().await, Collected::TooLarge));
+        let rest = tokio::spawn(pump.finish());
+        let mut frames = 0;
+        while seen.recv().await.is_some() {
+            frames += 1;
+        }
+        rest.await.unwrap();
+        assert_eq!(frames, 3);
+    }
+
+    #[tokio::test]
+    async fn a_broken_body_breaks_off_at_the_visitor_too() {
+        let (visitor, mut seen) = mpsc::channel(8);
+        let mut pump = Pump::new(body(vec![Ok("ab"), Err("lost")]), Some(visitor), 10);
+        assert!(matches!(pump.collect().await, Collected::Broken));
+        drop(pump);
+        assert!(seen.recv().await.unwrap().is_ok());
+        assert!(seen.recv().await.unwrap().is_err());
+    }
+}

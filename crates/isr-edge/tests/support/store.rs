@@ -1,0 +1,105 @@
+//! A store in memory that can go away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use isr_core::{
+    Bind, BindOutcome, Clock, Collected, Cursor, GraphStatistics, News, PageTags, PageUrl,
+    Position, Receipt, SenderId, SenderReport, SenderState, StoreError, TagGraph, Target, UrlChunk,
+};
+use isr_graph::{MemoryOptions, MemoryStore};
+use parking_lot::Mutex;
+
+#[derive(Debug)]
+pub struct FlakyStore {
+    inner: MemoryStore,
+    away: AtomicBool,
+    /// Every bind that was answered.
+    pub binds: Mutex<Vec<(Bind, BindOutcome)>>,
+}
+
+impl FlakyStore {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let inner = MemoryStore::new(clock, MemoryOptions::default());
+        Self {
+            inner,
+            away: AtomicBool::new(false),
+            binds: Mutex::default(),
+        }
+    }
+
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    fn here(&self) -> Result<&MemoryStore, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable {
+                store: "flaky".to_owned(),
+                source: "switched off by the test".into(),
+            });
+        }
+        Ok(&self.inner)
+    }
+}
+
+#[async_trait]
+impl TagGraph for FlakyStore {
+    async fn position(&self) -> Result<Position, StoreError> {
+        self.here()?.position().await
+    }
+
+    async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {
+        let outcomes = self.here()?.bind(binds).await?;
+        self.binds
+            .lock()
+            .extend(binds.iter().cloned().zip(outcomes.iter().copied()));
+        Ok(outcomes)
+    }
+
+    async fn unbind(&self, urls: &[PageUrl]) -> Result<u64, StoreError> {
+        self.here()?.unbind(urls).await
+    }
+
+    async fn urls_for(
+        &self,
+        target: &Target,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<UrlChunk, StoreError> {
+        self.here()?.urls_for(target, after, limit).await
+    }
+
+    async fn tags_for(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {
+        self.here()?.tags_for(url).await
+    }
+
+    async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        self.here()?.invalidate(receipt).await
+    }
+
+    async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
+        self.here()?.news_since(after, limit).await
+    }
+
+    async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {
+        self.here()?.report(report).await
+    }
+
+    async fn senders(&self) -> Result<Vec<SenderState>, StoreError> {
+        self.here()?.senders().await
+    }
+
+    async fn dismiss(&self, sender: &SenderId) -> Result<(), StoreError> {
+        self.here()?.dismiss(sender).await
+    }
+
+    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
+        self.here()?.statistics().await
+    }
+
+    async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
+        self.here()?.collect_garbage(limit).await
+    }
+}
