@@ -51,6 +51,19 @@ pub enum StoreError {
         /// The newest layout this program knows.
         known: u32,
     },
+    /// The data are split into another number of partitions than configured.
+    #[error(
+        "the {store} store has {found} partitions, and {configured} are configured: \
+         configure {found}, or point at another store"
+    )]
+    OtherPartitions {
+        /// Which store, as the configuration names it.
+        store: String,
+        /// The number it was made with.
+        found: u16,
+        /// The number configured.
+        configured: u16,
+    },
     /// The claim on a job ran out, and somebody else may have it now. What it did stands; its
     /// progress was not saved.
     #[error("the claim on job {job} has run out")]

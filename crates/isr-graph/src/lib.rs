@@ -4,12 +4,16 @@
 //! `isr-testkit`. What they keep on disk or in Redis is versioned, and counts as public API.
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::time::Duration;
 
 pub use self::memory::{MemoryOptions, MemoryStore};
+#[cfg(feature = "redis")]
+pub use self::redis::{InvalidRedisOptions, RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, ServeLock, ServeLockError, SqliteOptions, SqliteStore};
 

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod clock;
+mod redis_server;
 pub mod store_suite;
 
 pub use self::clock::HandClock;
+pub use self::redis_server::RedisServer;
 pub use self::store_suite::StoreFixture;

@@ -1,0 +1,362 @@
+//! The queue.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::ToRedisArgs;
+use isr_core::{
+    Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork, Partition,
+    Position, QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
+};
+
+use super::error::corrupt;
+use super::link::Lane;
+use super::receipts::{newest_receipts, one_receipt};
+use super::revalidate::{read_receipt, write_receipt};
+use super::scripts::{CLAIM, DEAD, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, REPLAY, SAVE};
+use super::work::{read_work, write_work};
+use super::{HOME, RedisStore, milliseconds, read_url};
+use crate::RECEIPTS_KEPT;
+
+/// The most pages or other jobs in one call.
+const JOBS_A_CALL: usize = 128;
+/// How the scripts name the kinds of jobs.
+const PAGES: &str = "p";
+const REVALIDATIONS: &str = "r";
+
+/// Key, work, attempt, token, and the numbers of a revalidation.
+type Taken = (String, String, u32, u64, String);
+/// Revalidations, pages, dead jobs, milliseconds that the oldest has been due, outstanding pages.
+type Depths = (u64, u64, u64, i64, u64);
+
+impl RedisStore {
+    async fn claim(
+        &self,
+        partition: Partition,
+        kind: &str,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Taken>, StoreError> {
+        self.run(Lane::Own, partition, &CLAIM, |_, command| {
+            command
+                .arg(kind)
+                .arg(&worker.0)
+                .arg(limit.min(JOBS_A_CALL))
+                .arg(milliseconds(lease));
+        })
+        .await
+    }
+
+    /// Saves a receipt under a claim. `how` is what becomes of the claim, after `delay`.
+    async fn save_as(
+        &self,
+        claim: &Claim,
+        receipt: &Receipt,
+        how: &str,
+        delay: Duration,
+    ) -> Result<(), StoreError> {
+        let text = write_receipt(receipt)?;
+        let reason = receipt.error.as_deref().unwrap_or_default();
+        let held: bool = self
+            .run(Lane::Own, HOME, &SAVE, |_, command| {
+                command.arg(&claim.job).arg(claim.token).arg(&text).arg(how);
+                command
+                    .arg(milliseconds(delay))
+                    .arg(reason)
+                    .arg(RECEIPTS_KEPT.as_secs());
+            })
+            .await?;
+        if held {
+            Ok(())
+        } else {
+            Err(StoreError::ClaimLost {
+                job: claim.job.clone(),
+            })
+        }
+    }
+
+    /// Those of `items` whose page is in a partition, in pieces for one call each.
+    fn by_partition<'a, I>(
+        &self,
+        items: &'a [I],
+        url_of: impl Fn(&I) -> Result<PageUrl, StoreError>,
+    ) -> Result<Vec<(Partition, Vec<&'a I>)>, StoreError> {
+        let mut sorted: Vec<Vec<&I>> = vec![Vec::new(); usize::from(self.options.partitions)];
+        for item in items {
+            sorted[self.partition_of(&url_of(item)?).index()].push(item);
+        }
+        let pieces = |(partition, here): (Partition, Vec<&'a I>)| {
+            here.chunks(JOBS_A_CALL)
+                .map(|some| (partition, some.to_vec()))
+                .collect::<Vec<_>>()
+        };
+        Ok(self.partitions().zip(sorted).flat_map(pieces).collect())
+    }
+
+    async fn depths(&self, counted: impl Fn(Partition) -> i64) -> Result<Vec<Depths>, StoreError> {
+        let (_, depths) = self
+            .run_everywhere(&DEPTH, |partition, _, command| {
+                command.arg(counted(partition));
+            })
+            .await?;
+        Ok(depths)
+    }
+
+    async fn dead(
+        &self,
+        partition: Partition,
+        kind: &str,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let dead: Vec<(String, u32, String)> = self
+            .run(Lane::Own, partition, &DEAD, |_, command| {
+                command.arg(kind).arg(limit);
+            })
+            .await?;
+        let letter = |(key, attempts, error): (String, u32, String)| {
+            let job = if kind == PAGES {
+                JobKey::Page(read_url(&key)?)
+            } else {
+                JobKey::Revalidation(key.parse::<RevalidationId>().map_err(corrupt)?)
+            };
+            Ok(DeadLetter {
+                job,
+                attempts,
+                error,
+            })
+        };
+        dead.into_iter().map(letter).collect()
+    }
+
+    async fn replay_in(
+        &self,
+        partition: Partition,
+        kind: &str,
+        keys: impl ToRedisArgs,
+    ) -> Result<u64, StoreError> {
+        self.run(Lane::Own, partition, &REPLAY, |_, command| {
+            command.arg(kind).arg(&keys);
+        })
+        .await
+    }
+}
+
+/// How the scripts name what becomes of a claim, and the reason where there is one.
+fn leave_page(how: &LeavePage) -> (&'static str, u64, &str) {
+    match how {
+        LeavePage::Done => ("done", 0, ""),
+        LeavePage::Later { delay } => ("failed", milliseconds(*delay), ""),
+        LeavePage::Dead { error } => ("dead", 0, error),
+    }
+}
+
+#[async_trait]
+impl JobStore for RedisStore {
+    async fn claim_revalidations(
+        &self,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Claimed<Receipt>>, StoreError> {
+        let mut claimed = Vec::new();
+        for (job, text, attempt, token, numbers) in self
+            .claim(HOME, REVALIDATIONS, worker, limit, lease)
+            .await?
+        {
+            let (mut work, is_complete) = read_receipt(&text, &numbers, self.options.partitions)?;
+            if !is_complete {
+                work = self.complete(work).await?;
+            }
+            claimed.push(Claimed {
+                work,
+                attempt,
+                claim: Claim { job, token },
+            });
+        }
+        Ok(claimed)
+    }
+
+    async fn save(
+        &self,
+        claim: &Claim,
+        receipt: &Receipt,
+        lease: Duration,
+    ) -> Result<(), StoreError> {
+        self.save_as(claim, receipt, "renew", lease).await
+    }
+
+    async fn leave(&self, claim: &Claim, receipt: &Receipt, how: &Leave) -> Result<(), StoreError> {
+        let (how, delay) = match how {
+            Leave::Done => ("done", Duration::ZERO),
+            Leave::Later {
+                delay,
+                failed: false,
+            } => ("later", *delay),
+            Leave::Later {
+                delay,
+                failed: true,
+            } => ("failed", *delay),
+            Leave::Dead => ("dead", Duration::ZERO),
+        };
+        self.save_as(claim, receipt, how, delay).await
+    }
+
+    async fn queue_pages(&self, pages: &[PageWork], delay: Duration) -> Result<(), StoreError> {
+        let mut left = pages.len();
+        for (partition, some) in self.by_partition(pages, |work| Ok(work.url.clone()))? {
+            let queued: bool = self
+                .run(Lane::Shared, partition, &QUEUE_PAGES, |_, command| {
+                    command
+                        .arg(milliseconds(delay))
+                        .arg(self.options.queue)
+                        .arg(left);
+                    for work in &some {
+                        command.arg(work.url.as_str()).arg(write_work(work));
+                    }
+                })
+                .await?;
+            if !queued {
+                return Err(StoreError::QueueFull {
+                    limit: self.options.queue as u64,
+                });
+            }
+            left -= some.len();
+        }
+        Ok(())
+    }
+
+    async fn claim_pages(
+        &self,
+        worker: &WorkerId,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<Claimed<PageWork>>, StoreError> {
+        let partitions = self.options.partitions;
+        let first = self.claiming.fetch_add(1, Ordering::Relaxed);
+        let mut claimed = Vec::new();
+        for step in 0..partitions {
+            let partition = Partition(first.wrapping_add(step) % partitions);
+            let wanted = limit - claimed.len();
+            if wanted == 0 {
+                break;
+            }
+            for (job, text, attempt, token, _) in
+                self.claim(partition, PAGES, worker, wanted, lease).await?
+            {
+                let work = read_work(read_url(&job)?, &text)?;
+                claimed.push(Claimed {
+                    work,
+                    attempt,
+                    claim: Claim { job, token },
+                });
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError> {
+        for (partition, some) in self.by_partition(pages, |(claim, _)| read_url(&claim.job))? {
+            let () = self
+                .run(Lane::Shared, partition, &LEAVE_PAGES, |_, command| {
+                    for (claim, how) in &some {
+                        let (how, delay, reason) = leave_page(how);
+                        command
+                            .arg(&claim.job)
+                            .arg(claim.token)
+                            .arg(how)
+                            .arg(delay)
+                            .arg(reason);
+                    }
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn pages_outstanding(&self, position: &Position) -> Result<u64, StoreError> {
+        // Of another epoch, or another number of partitions, nothing can be told apart: all count.
+        let here = self.identity().await?.epoch == position.epoch
+            && position.partitions() == self.options.partitions;
+        let counted = |partition| {
+            if here {
+                i64::try_from(position.number(partition)).unwrap_or(i64::MAX)
+            } else {
+                -1
+            }
+        };
+        Ok(self
+            .depths(counted)
+            .await?
+            .iter()
+            .map(|depths| depths.4)
+            .sum())
+    }
+
+    async fn hand_back(&self, worker: &WorkerId) -> Result<(), StoreError> {
+        for partition in self.partitions() {
+            loop {
+                let count: u64 = self
+                    .run(Lane::Own, partition, &HAND_BACK, |_, command| {
+                        command.arg(&worker.0);
+                    })
+                    .await?;
+                if count == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn receipt(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        one_receipt(self, id).await
+    }
+
+    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
+        newest_receipts(self, limit).await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let limit = limit.min(JOBS_A_CALL);
+        let mut letters = self.dead(HOME, REVALIDATIONS, limit).await?;
+        for partition in self.partitions() {
+            letters.extend(self.dead(partition, PAGES, limit).await?);
+        }
+        letters.truncate(limit);
+        Ok(letters)
+    }
+
+    async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {
+        let mut revalidations = Vec::new();
+        let mut pages = Vec::new();
+        for job in jobs {
+            match job {
+                JobKey::Revalidation(id) => revalidations.push(id.to_string()),
+                JobKey::Page(url) => pages.push(url.clone()),
+            }
+        }
+        let mut replayed = 0;
+        for some in revalidations.chunks(JOBS_A_CALL) {
+            replayed += self.replay_in(HOME, REVALIDATIONS, some).await?;
+        }
+        for (partition, some) in self.by_partition(&pages, |url| Ok(url.clone()))? {
+            let keys: Vec<&str> = some.iter().map(|url| url.as_str()).collect();
+            replayed += self.replay_in(partition, PAGES, keys).await?;
+        }
+        Ok(replayed)
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, StoreError> {
+        let mut total = QueueDepth::default();
+        for (revalidations, pages, dead, oldest, _) in self.depths(|_| 0).await? {
+            total.revalidations += revalidations;
+            total.pages += pages;
+            total.dead += dead;
+            let oldest = u64::try_from(oldest).ok().map(Duration::from_millis);
+            total.oldest_due = total.oldest_due.max(oldest);
+        }
+        Ok(total)
+    }
+}

@@ -1,0 +1,21 @@
+-- How much is waiting. ARGV: 2 the number up to which pages are counted, -1 for all of them, whatever
+-- they wait for. Answers with the jobs of revalidations and of pages, the dead ones, for how many
+-- milliseconds the oldest one due has been waiting (-1 for none), and the count of pages.
+local function size(kind, name) return call('ZCARD', queue_key(kind, name)) end
+
+local oldest = -1
+for _, kind in ipairs({ 'p', 'r' }) do
+  local first = call('ZRANGE', queue_key(kind, 'due'), 0, 0, 'WITHSCORES')
+  if first[2] then oldest = max(oldest, milliseconds - tonumber(first[2])) end
+end
+
+local number, outstanding = tonumber(ARGV[2]), nil
+if number < 0 then
+  outstanding = call('HLEN', queue_key('p', 'job'))
+else
+  outstanding = call('ZCOUNT', queue_key('p', 'now'), '-inf', number)
+    + call('ZCOUNT', queue_key('p', 'again'), '-inf', number)
+end
+return {
+  size('r', 'due'), size('p', 'due'), size('r', 'dead') + size('p', 'dead'), oldest, outstanding,
+}

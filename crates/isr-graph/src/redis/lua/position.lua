@@ -1,0 +1,2 @@
+-- The current number.
+return S.number

@@ -1,0 +1,103 @@
+-- Records by an id of eight bytes, in hashes small enough that Redis keeps them as one packed block
+-- each (a listpack). A hash has about FILL fields; the number of hashes grows one split at a time
+-- (linear hashing), so no call ever has to move more than one of them.
+--
+-- Redis gives a hash up to its slower and larger form when a value has more than 64 bytes, so a
+-- longer record is cut in pieces: the first, under the id, begins with the number of pieces, and the
+-- others are under the id and their number.
+local FILL, PIECE, PIECES = 40, 63, 254
+
+local function records(letter, buckets, fields)
+  local wide = 1
+  while wide < buckets do wide = wide * 2 end
+  return { prefix = P .. letter, buckets = buckets, fields = fields, wide = wide, changed = false }
+end
+
+local function hash(id)
+  local a, b, c, d = byte(id, 1, 4)
+  return a + b * 256 + c * 65536 + d * 16777216
+end
+
+local function bucket_of(t, id)
+  local at = hash(id) % t.wide
+  if at >= t.buckets then at = at - t.wide / 2 end
+  return t.prefix .. at
+end
+
+-- The record and how many pieces it has; nil when there is none.
+local function read(t, id)
+  local key = bucket_of(t, id)
+  local head = call('HGET', key, id)
+  if not head then return nil, 0 end
+  local pieces = byte(head, 1)
+  if pieces == 1 then return sub(head, 2), 1 end
+  local fields = {}
+  for i = 2, pieces do fields[i - 1] = id .. char(i) end
+  return sub(head, 2) .. table.concat(call('HMGET', key, unpack(fields))), pieces
+end
+
+local function remove_pieces(t, id, from, to)
+  local key = bucket_of(t, id)
+  for i = from, to do call('HDEL', key, i == 1 and id or id .. char(i)) end
+  t.fields, t.changed = t.fields - max(0, to - from + 1), true
+end
+
+-- Writes a record that has had `before` pieces so far, and says how many it has now.
+local function write(t, id, record, before)
+  local size = max(PIECE, ceil(#record / PIECES))
+  local pieces = max(1, ceil(#record / size))
+  if pieces == 1 then
+    call('HSET', bucket_of(t, id), id, char(1) .. record)
+  else
+    local list = { id, char(pieces) .. sub(record, 1, size) }
+    for i = 2, pieces do
+      list[#list + 1] = id .. char(i)
+      list[#list + 1] = sub(record, (i - 1) * size + 1, i * size)
+    end
+    call('HSET', bucket_of(t, id), unpack(list))
+  end
+  if pieces > before then
+    t.fields, t.changed = t.fields + pieces - before, true
+  elseif pieces < before then
+    remove_pieces(t, id, pieces + 1, before)
+  end
+  return pieces
+end
+
+local function split(t)
+  if t.buckets == t.wide then t.wide = t.wide * 2 end
+  local from, to = t.buckets - t.wide / 2, t.buckets
+  local source, target = t.prefix .. from, t.prefix .. to
+  local all, moved, gone = call('HGETALL', source), {}, {}
+  for i = 1, #all, 2 do
+    if hash(all[i]) % t.wide == to then
+      moved[#moved + 1], moved[#moved + 2], gone[#gone + 1] = all[i], all[i + 1], all[i]
+    end
+  end
+  -- Lua passes some thousands of arguments at most.
+  for i = 1, #gone, 500 do
+    call('HSET', target, unpack(moved, 2 * i - 1, min(2 * i + 998, #moved)))
+    call('HDEL', source, unpack(gone, i, min(i + 499, #gone)))
+  end
+  t.buckets = to + 1
+end
+
+-- Called last, when no key of a bucket is remembered any more. What one call leaves to be split is
+-- split by those that follow.
+local function grow(t)
+  for _ = 1, 8 do
+    if t.fields <= t.buckets * FILL then return end
+    split(t)
+  end
+end
+
+local PAGES = records('p', S.page_buckets, S.page_fields)
+local TAGS = records('t', S.tag_buckets, S.tag_fields)
+
+local function save_records()
+  grow(PAGES)
+  grow(TAGS)
+  S.page_buckets, S.page_fields = PAGES.buckets, PAGES.fields
+  S.tag_buckets, S.tag_fields = TAGS.buckets, TAGS.fields
+  save_state()
+end

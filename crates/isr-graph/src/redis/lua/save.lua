@@ -1,0 +1,20 @@
+-- Saves a revalidation under a claim. ARGV: 2 its id, 3 the token, 4 the receipt, 5 what becomes of
+-- the claim: 'renew' for 6 milliseconds, or as in `leave` after 6 milliseconds with 7 the reason;
+-- 8 how many seconds the receipt of a finished one is kept. Answers with 0 when the claim is lost.
+local id, token, how, delay = ARGV[2], tonumber(ARGV[3]), ARGV[5], tonumber(ARGV[6])
+local key = P .. 'r:' .. id
+if how == 'renew' then
+  local job = job_get('r', id)
+  if not job or job.token ~= token then return 0 end
+  job.till = milliseconds + delay
+  job_put('r', id, job)
+elseif not leave('r', id, token, how, delay, ARGV[7]) then
+  return 0
+end
+call('HSET', key, 'receipt', ARGV[4])
+if how == 'done' then
+  local kept = tonumber(ARGV[8])
+  call('EXPIRE', key, kept)
+  call('ZADD', P .. 'rf', seconds + kept, id)
+end
+return 1

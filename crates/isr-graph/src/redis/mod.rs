@@ -1,0 +1,297 @@
+//! A store in Redis, which several machines can share.
+//!
+//! What is kept where is described in `docs/redis-layout.md`, and counts as public API. All of it is
+//! read and written by the scripts in `lua/`, each of which is one atomic step on one partition, looks
+//! at a bounded number of elements, and goes by the server's clock.
+
+mod bind;
+mod error;
+mod identity;
+mod jobs;
+mod link;
+mod news;
+mod options;
+mod receipts;
+mod revalidate;
+mod scripts;
+mod senders;
+mod statistics;
+mod walk;
+mod work;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{Cmd, FromRedisValue, cmd};
+use futures_util::future::try_join_all;
+use isr_core::{
+    Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageTags, PageUrl,
+    Partition, Position, Receipt, SenderId, SenderReport, SenderState, StoreError, TagGraph,
+    Target, UrlChunk,
+};
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+
+pub use self::options::{InvalidRedisOptions, RedisOptions};
+
+use self::error::{STORE, corrupt};
+use self::identity::Identity;
+use self::link::{Lane, Link};
+use self::scripts::Lua;
+
+/// How often a call is begun again because the store turned out to be another one.
+const ATTEMPTS: usize = 3;
+
+/// A store in Redis 6.2 or newer, or Valkey.
+///
+/// It connects when it is first used and again whenever the connection broke, loads its scripts
+/// whenever the server does not have them, and notices when the server has lost its data: the store
+/// has another [epoch](isr_core::Epoch) then.
+///
+/// The server must not evict keys: set its `maxmemory-policy` to `noeviction`.
+#[derive(Debug)]
+pub struct RedisStore {
+    options: RedisOptions,
+    link: Link,
+    /// Of each partition, the key that every script is called with.
+    keys: Vec<String>,
+    /// Of each partition, the key of its description.
+    descriptions: Vec<String>,
+    identity: RwLock<Option<Arc<Identity>>>,
+    opening: Mutex<()>,
+    /// The partition in which garbage collection goes on.
+    collecting: AtomicU16,
+    /// The partition that is asked for work first the next time.
+    claiming: AtomicU16,
+}
+
+impl RedisStore {
+    /// A store that connects when it is first used.
+    ///
+    /// # Errors
+    ///
+    /// Options that can never work are refused. Whether the server can be reached is not looked at;
+    /// see [`RedisStore::open`].
+    pub fn new(options: RedisOptions) -> Result<Self, InvalidRedisOptions> {
+        options.check()?;
+        let key =
+            |partition: u16, name: &str| format!("isr:{{{}:{partition}}}:{name}", options.site);
+        Ok(Self {
+            link: Link::new(&options)?,
+            keys: (0..options.partitions)
+                .map(|partition| key(partition, "c"))
+                .collect(),
+            descriptions: (0..options.partitions)
+                .map(|partition| key(partition, "m"))
+                .collect(),
+            identity: RwLock::default(),
+            opening: Mutex::default(),
+            collecting: AtomicU16::new(0),
+            claiming: AtomicU16::new(0),
+            options,
+        })
+    }
+
+    /// Connects now, and makes the store when it is not there yet. Every other call does so by itself
+    /// when it has to.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the server cannot be reached, [`StoreError::NewerLayout`] when
+    /// a newer release wrote the data, and [`StoreError::OtherPartitions`].
+    pub async fn open(&self) -> Result<(), StoreError> {
+        self.identity().await.map(|_| ())
+    }
+
+    async fn identity(&self) -> Result<Arc<Identity>, StoreError> {
+        if let Some(known) = self.known_identity() {
+            return Ok(known);
+        }
+        let _opening = self.opening.lock().await;
+        if let Some(known) = self.known_identity() {
+            return Ok(known);
+        }
+        let found = Arc::new(identity::open(&self.link, &self.descriptions).await?);
+        *self.identity.write() = Some(Arc::clone(&found));
+        Ok(found)
+    }
+
+    fn known_identity(&self) -> Option<Arc<Identity>> {
+        self.identity.read().clone()
+    }
+
+    /// The store is not the one it was taken for.
+    fn forget(&self, identity: &Identity) {
+        let mut known = self.identity.write();
+        if known
+            .as_ref()
+            .is_some_and(|known| known.epoch == identity.epoch)
+        {
+            *known = None;
+        }
+    }
+
+    /// Runs a script on one partition. `fill` adds the arguments after the epoch, and is called again
+    /// when the store turns out to be another one, whose ids are different.
+    async fn run<T: FromRedisValue>(
+        &self,
+        lane: Lane,
+        partition: Partition,
+        script: &Lua,
+        fill: impl Fn(&Identity, &mut Cmd),
+    ) -> Result<T, StoreError> {
+        self.run_in_epoch(lane, partition, script, fill)
+            .await
+            .map(|(_, answer)| answer)
+    }
+
+    /// As [`RedisStore::run`], and tells the epoch in which the script ran.
+    async fn run_in_epoch<T: FromRedisValue>(
+        &self,
+        lane: Lane,
+        partition: Partition,
+        script: &Lua,
+        fill: impl Fn(&Identity, &mut Cmd),
+    ) -> Result<(Epoch, T), StoreError> {
+        let mut attempt = 1;
+        loop {
+            let identity = self.identity().await?;
+            let mut command = cmd("EVALSHA");
+            command
+                .arg(&script.sha)
+                .arg(1)
+                .arg(&self.keys[partition.index()]);
+            command.arg(&identity.epoch_text);
+            fill(&identity, &mut command);
+            let failure = match self.link.query(lane, &command).await {
+                Ok(answer) => return Ok((identity.epoch, answer)),
+                Err(failure) => failure,
+            };
+            let is_last = attempt == ATTEMPTS;
+            if failure.is_missing_script() && !is_last {
+                let _: String = self
+                    .link
+                    .query(lane, cmd("SCRIPT").arg("LOAD").arg(script.code))
+                    .await?;
+            } else if failure.is_other_epoch() && !is_last {
+                self.forget(&identity);
+            } else {
+                return Err(failure.into());
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Runs a script that changes nothing on every partition at once; the answers are in the order of
+    /// the partitions.
+    async fn run_everywhere<T: FromRedisValue>(
+        &self,
+        script: &Lua,
+        fill: impl Fn(Partition, &Identity, &mut Cmd),
+    ) -> Result<(Epoch, Vec<T>), StoreError> {
+        let fill = &fill;
+        for _ in 0..ATTEMPTS {
+            let runs = self.partitions().map(|partition| {
+                self.run_in_epoch(Lane::Shared, partition, script, move |identity, command| {
+                    fill(partition, identity, command);
+                })
+            });
+            let answers: Vec<(Epoch, T)> = try_join_all(runs).await?;
+            let epoch = answers
+                .first()
+                .expect("a store has at least one partition")
+                .0;
+            if answers.iter().all(|&(other, _)| other == epoch) {
+                let answers = answers.into_iter().map(|(_, answer)| answer);
+                return Ok((epoch, answers.collect()));
+            }
+        }
+        let source = "the epoch changed between the answers of two partitions".into();
+        Err(StoreError::Unavailable {
+            store: STORE.to_owned(),
+            source,
+        })
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
+        (0..self.options.partitions).map(Partition)
+    }
+
+    fn partition_of(&self, url: &PageUrl) -> Partition {
+        Partition::of(url, self.options.partitions)
+    }
+}
+
+/// The partition in which everything is kept that belongs to no page.
+const HOME: Partition = Partition(0);
+
+/// A duration in milliseconds as the scripts take it: rounded up, and no more than a century.
+fn milliseconds(duration: Duration) -> u64 {
+    const CENTURY: u64 = 100 * 366 * 24 * 3600 * 1000;
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000))
+        .unwrap_or(u64::MAX)
+        .min(CENTURY)
+}
+
+/// A stored URL.
+fn read_url(text: &str) -> Result<PageUrl, StoreError> {
+    PageUrl::from_stored(text).map_err(corrupt)
+}
+
+#[async_trait]
+impl TagGraph for RedisStore {
+    async fn position(&self) -> Result<Position, StoreError> {
+        self.current_position().await
+    }
+
+    async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {
+        self.bind_all(binds).await
+    }
+
+    async fn unbind(&self, urls: &[PageUrl]) -> Result<u64, StoreError> {
+        self.unbind_all(urls).await
+    }
+
+    async fn urls_for(
+        &self,
+        target: &Target,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<UrlChunk, StoreError> {
+        self.walk(target, after, limit.max(1)).await
+    }
+
+    async fn tags_for(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {
+        self.tags_of(url).await
+    }
+
+    async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        self.revalidate(receipt).await
+    }
+
+    async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
+        self.news(after, limit.max(1)).await
+    }
+
+    async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {
+        self.store_report(report).await
+    }
+
+    async fn senders(&self) -> Result<Vec<SenderState>, StoreError> {
+        self.list_senders().await
+    }
+
+    async fn dismiss(&self, sender: &SenderId) -> Result<(), StoreError> {
+        self.forget_sender(sender).await
+    }
+
+    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
+        self.count().await
+    }
+
+    async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
+        self.collect(limit.max(1)).await
+    }
+}

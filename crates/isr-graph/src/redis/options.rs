@@ -1,0 +1,108 @@
+//! What a store in Redis needs to know.
+
+use std::time::Duration;
+
+use isr_core::Secret;
+
+/// The longest name of a site.
+const MAX_SITE_LEN: usize = 64;
+/// The least number of connections: one that every bind shares, and one for everything else.
+const MIN_POOL_SIZE: usize = 2;
+
+/// Where the store is, and how it behaves at its limits.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// The server, as `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. TLS
+    /// needs a rustls crypto provider, which the program installs.
+    pub url: Secret,
+    /// The site that every key is kept under: 1 to 64 ASCII letters, digits, `.`, `_` and `-`. Stores
+    /// of different sites share a server and see nothing of one another. Default: `default`.
+    pub site: String,
+    /// Into how many partitions the pages are split, 1 to 1024. Fixed when the store is first opened.
+    /// More than one spreads a site over the nodes of a cluster. Default: 1.
+    pub partitions: u16,
+    /// How long connecting may take. Default: 2 s.
+    pub connect_timeout: Duration,
+    /// How long the server may take to answer. Default: 2 s.
+    pub response_timeout: Duration,
+    /// The most connections, at least 2. One of them is shared by all binds. Default: 8.
+    pub pool_size: usize,
+    /// Revalidations remembered for those who follow them, in each partition. Default: 100 000.
+    pub history: usize,
+    /// Revalidations that may wait, and pages that may wait in each partition. Default: 1 000 000.
+    pub queue: usize,
+}
+
+impl RedisOptions {
+    /// The defaults, for a server.
+    #[must_use]
+    pub fn new(url: Secret) -> Self {
+        Self {
+            url,
+            site: "default".to_owned(),
+            partitions: 1,
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(2),
+            pool_size: 8,
+            history: 100_000,
+            queue: 1_000_000,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidRedisOptions> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if self.site.is_empty() || self.site.len() > MAX_SITE_LEN || !self.site.bytes().all(allowed)
+        {
+            return Err(InvalidRedisOptions::Site {
+                site: self.site.clone(),
+            });
+        }
+        if self.partitions == 0 || self.partitions > 1024 {
+            return Err(InvalidRedisOptions::Partitions {
+                partitions: self.partitions,
+            });
+        }
+        if self.pool_size < MIN_POOL_SIZE {
+            return Err(InvalidRedisOptions::PoolSize {
+                pool_size: self.pool_size,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Why [`RedisOptions`] were refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRedisOptions {
+    /// The URL is none that Redis is reached by. The URL is not shown, since it may hold a password.
+    #[error(
+        "the URL of the Redis server is malformed: write redis://host:port or rediss://host:port"
+    )]
+    Url {
+        /// What is wrong with it.
+        #[source]
+        source: isr_core::BoxError,
+    },
+    /// The name of the site.
+    #[error(
+        "site `{site}` cannot be a part of a key: use 1 to {MAX_SITE_LEN} ASCII letters, digits, \
+         dots, underscores and hyphens"
+    )]
+    Site {
+        /// The name given.
+        site: String,
+    },
+    /// The number of partitions.
+    #[error("{partitions} partitions are not possible: use 1 to 1024")]
+    Partitions {
+        /// The number given.
+        partitions: u16,
+    },
+    /// The number of connections.
+    #[error("{pool_size} connections are too few: use {MIN_POOL_SIZE} or more")]
+    PoolSize {
+        /// The number given.
+        pool_size: usize,
+    },
+}

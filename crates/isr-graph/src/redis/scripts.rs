@@ -1,0 +1,57 @@
+//! The scripts, each put together from the parts it uses.
+
+use std::sync::LazyLock;
+
+use deadpool_redis::redis::Script;
+
+/// Not called by its SHA: it runs once, and before anything else is known of the server.
+pub(super) const OPEN: &str = include_str!("lua/open.lua");
+
+/// A script that is called by its SHA.
+pub(super) struct Lua {
+    pub(super) code: &'static str,
+    pub(super) sha: String,
+}
+
+impl Lua {
+    fn new(code: &'static str) -> Self {
+        Self {
+            code,
+            sha: Script::new(code).get_hash().to_owned(),
+        }
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident = $($part:literal)+;)*) => {
+        $(
+            pub(super) static $name: LazyLock<Lua> = LazyLock::new(|| {
+                Lua::new(concat!($(include_str!(concat!("lua/", $part, ".lua")), "\n"),+))
+            });
+        )*
+    };
+}
+
+scripts! {
+    POSITION = "state" "position";
+    BIND = "state" "records" "pages" "tags" "generations" "queue" "bind";
+    UNBIND = "state" "records" "pages" "tags" "unbind";
+    RESOLVE = "state" "records" "pages" "tags" "resolve";
+    WALK = "state" "records" "pages" "walk";
+    TAGS_FOR = "state" "records" "pages" "tags" "tags_for";
+    STATISTICS = "state" "records" "tags" "statistics";
+    COLLECT = "state" "records" "pages" "tags" "collect";
+    REVALIDATE = "state" "queue" "revalidate";
+    COMPLETE = "state" "complete";
+    NEWS = "state" "news";
+    SENDERS = "state" "senders";
+    CLAIM = "state" "queue" "claim";
+    SAVE = "state" "queue" "save";
+    RECEIPTS = "state" "receipts";
+    QUEUE_PAGES = "state" "queue" "queue_pages";
+    LEAVE_PAGES = "state" "queue" "leave_pages";
+    HAND_BACK = "state" "queue" "hand_back";
+    DEAD = "state" "queue" "dead";
+    REPLAY = "state" "queue" "replay";
+    DEPTH = "state" "queue" "depth";
+}

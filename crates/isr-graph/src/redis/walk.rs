@@ -1,0 +1,253 @@
+//! From tags to pages, and back.
+
+use std::time::Duration;
+
+use isr_core::{
+    BoundTag, Cursor, Generation, PageTags, PageUrl, Partition, StoreError, Tag, Target, UrlChunk,
+};
+
+use super::error::corrupt;
+use super::link::Lane;
+use super::scripts::{RESOLVE, TAGS_FOR, WALK};
+use super::{RedisStore, read_url};
+
+/// The most pages that one call of a script looks at.
+const PAGES_A_CALL: usize = 512;
+/// The most calls for one chunk, so that a chunk comes soon even where little is found.
+const CALLS_A_CHUNK: usize = 16;
+
+/// Where a walk goes on: in which partition, in which segment of a tag or bucket of pages, and with
+/// how many of the segment's pages left. A cursor is these three with hyphens in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    partition: u16,
+    part: u64,
+    /// `None` for all.
+    left: Option<u64>,
+}
+
+impl Place {
+    const START: Self = Self {
+        partition: 0,
+        part: 0,
+        left: None,
+    };
+
+    fn next_partition(self) -> Self {
+        Self {
+            partition: self.partition + 1,
+            ..Self::START
+        }
+    }
+
+    fn write(self) -> Cursor {
+        let Self {
+            partition,
+            part,
+            left,
+        } = self;
+        Cursor(match left {
+            Some(left) => format!("{partition}-{part}-{left}"),
+            None => format!("{partition}-{part}"),
+        })
+    }
+
+    /// A cursor that no store of this kind gave begins at the start, so that nothing is missed.
+    fn read(cursor: Option<&Cursor>) -> Self {
+        cursor
+            .and_then(|cursor| Self::parse(&cursor.0))
+            .unwrap_or(Self::START)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let partition = parts.next()?.parse().ok()?;
+        let part = parts.next()?.parse().ok()?;
+        let left = parts.next().map(str::parse).transpose().ok()?;
+        parts.next().is_none().then_some(Self {
+            partition,
+            part,
+            left,
+        })
+    }
+}
+
+/// The generation of a page's newest bind, and its tags with their seconds to live.
+type Bound = (u64, Vec<(String, u64)>);
+
+/// What one call found, and where the next goes on in the same partition.
+struct Step {
+    urls: Vec<PageUrl>,
+    next: Option<(u64, Option<u64>)>,
+}
+
+impl RedisStore {
+    pub(super) async fn walk(
+        &self,
+        target: &Target,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<UrlChunk, StoreError> {
+        if let Target::Url(url) = target {
+            return Ok(UrlChunk {
+                urls: vec![url.clone()],
+                next: None,
+            });
+        }
+        let mut place = Place::read(after);
+        let mut urls = Vec::new();
+        for _ in 0..CALLS_A_CHUNK {
+            if place.partition >= self.options.partitions {
+                return Ok(UrlChunk { urls, next: None });
+            }
+            if urls.len() >= limit {
+                break;
+            }
+            let step = self
+                .step(target, place, (limit - urls.len()).min(PAGES_A_CALL))
+                .await?;
+            urls.extend(step.urls);
+            place = match step.next {
+                Some((part, left)) => Place {
+                    part,
+                    left,
+                    ..place
+                },
+                None => place.next_partition(),
+            };
+        }
+        let more = place.partition < self.options.partitions;
+        Ok(UrlChunk {
+            urls,
+            next: more.then(|| place.write()),
+        })
+    }
+
+    async fn step(&self, target: &Target, place: Place, limit: usize) -> Result<Step, StoreError> {
+        match target {
+            Target::Tag(tag) => self.step_tag(tag, place, limit).await,
+            Target::Prefix(url) => self.step_all(url.as_str(), target, place, limit).await,
+            _ => self.step_all("", target, place, limit).await,
+        }
+    }
+
+    async fn step_tag(&self, tag: &Tag, place: Place, limit: usize) -> Result<Step, StoreError> {
+        let left = place
+            .left
+            .map_or(-1, |left| i64::try_from(left).unwrap_or(i64::MAX));
+        let (part, left, urls): (i64, i64, Vec<String>) = self
+            .run(
+                Lane::Own,
+                Partition(place.partition),
+                &RESOLVE,
+                |identity, command| {
+                    command.arg(&identity.id_of(tag.as_str())).arg(tag.as_str());
+                    command.arg(place.part).arg(left).arg(limit);
+                },
+            )
+            .await?;
+        let urls = urls
+            .iter()
+            .map(|url| read_url(url))
+            .collect::<Result<_, _>>()?;
+        let next = u64::try_from(part)
+            .ok()
+            .map(|part| (part, u64::try_from(left).ok()));
+        Ok(Step { urls, next })
+    }
+
+    /// Walks all pages. The script leaves out what does not begin with `prefix`; what a target is
+    /// aimed at exactly is decided here.
+    async fn step_all(
+        &self,
+        prefix: &str,
+        target: &Target,
+        place: Place,
+        limit: usize,
+    ) -> Result<Step, StoreError> {
+        let (part, found): (i64, Vec<String>) = self
+            .run(
+                Lane::Own,
+                Partition(place.partition),
+                &WALK,
+                |_, command| {
+                    command.arg(place.part).arg(limit).arg(prefix);
+                },
+            )
+            .await?;
+        let mut urls = Vec::with_capacity(found.len());
+        for text in &found {
+            let url = read_url(text)?;
+            if target.concerns(&url, std::iter::empty()) {
+                urls.push(url);
+            }
+        }
+        Ok(Step {
+            urls,
+            next: u64::try_from(part).ok().map(|part| (part, None)),
+        })
+    }
+
+    pub(super) async fn tags_of(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {
+        let partition = self.partition_of(url);
+        let (epoch, found): (_, Option<Bound>) = self
+            .run_in_epoch(Lane::Own, partition, &TAGS_FOR, |identity, command| {
+                command.arg(&identity.id_of(url.as_str()));
+            })
+            .await?;
+        let Some((number, bound)) = found else {
+            return Ok(None);
+        };
+        let read = |(name, seconds): (String, u64)| {
+            let tag = name.parse::<Tag>().map_err(corrupt)?;
+            Ok(BoundTag {
+                tag,
+                expires_in: Duration::from_secs(seconds),
+            })
+        };
+        let tags = bound
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Some(PageTags {
+            tags,
+            generation: Generation { epoch, number },
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_leads_back_to_its_place() {
+        let places = [
+            Place::START,
+            Place {
+                partition: 3,
+                part: 17,
+                left: Some(0),
+            },
+            Place {
+                partition: 1023,
+                part: u64::MAX,
+                left: None,
+            },
+        ];
+        for place in places {
+            assert_eq!(Place::read(Some(&place.write())), place);
+        }
+    }
+
+    #[test]
+    fn a_foreign_cursor_begins_at_the_start() {
+        for text in ["", "1", "a-b", "1-2-3-4", "https://a.example/", "-1-2"] {
+            assert_eq!(
+                Place::read(Some(&Cursor(text.to_owned()))),
+                Place::START,
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A real Redis server for one test.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Programs that will do, the first one found is taken.
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+/// How often a server gets another port when somebody else took its port first.
+const ATTEMPTS: usize = 5;
+/// How often a server is asked whether it is up, and the pause in between: ten seconds in all.
+const POLLS: usize = 500;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A Redis server of its own for a test: on a free port of the loopback interface, with nothing kept
+/// on disk. It ends when this is dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    port: u16,
+    arguments: Vec<String>,
+    directory: TempDir,
+    process: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When neither `redis-server` nor `valkey-server` is on `PATH`, or it does not start.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server with further arguments, such as `--maxmemory 10mb`.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::start`].
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let arguments = arguments
+            .iter()
+            .map(|&argument| argument.to_owned())
+            .collect();
+        let mut server = Self {
+            port: 0,
+            arguments,
+            directory,
+            process: None,
+        };
+        for _ in 0..ATTEMPTS {
+            server.port = free_port().await;
+            if server.launch().await {
+                return server;
+            }
+        }
+        panic!("no Redis server came up in {ATTEMPTS} attempts");
+    }
+
+    /// Where clients connect to: `redis://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends the server at once, as a crash would. Its data are gone.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("a process of ours can be ended");
+            process.wait().expect("a process of ours can be waited for");
+        }
+    }
+
+    /// Starts the server again on the same port, empty.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub async fn restart(&mut self) {
+        self.kill();
+        assert!(
+            self.launch().await,
+            "the Redis server did not come up again on port {}",
+            self.port
+        );
+    }
+
+    /// Lets the server hang: it accepts connections and answers nothing.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Sends one command over a connection of its own, and gives the first line of the answer as it
+    /// came, its type included: `+OK`, `:1`, `$5`.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer.
+    pub async fn execute(&self, command: &[&str]) -> String {
+        self.ask(command).await.expect("the Redis server answers")
+    }
+
+    async fn launch(&mut self) -> bool {
+        let mut process = self.spawn();
+        for _ in 0..POLLS {
+            if process
+                .try_wait()
+                .expect("a process of ours can be asked")
+                .is_some()
+            {
+                return false; // most likely the port was taken
+            }
+            if self.ask(&["PING"]).await.is_ok_and(|line| line == "+PONG") {
+                self.process = Some(process);
+                return true;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        process.kill().expect("a process of ours can be ended");
+        process.wait().expect("a process of ours can be waited for");
+        false
+    }
+
+    fn spawn(&self) -> Child {
+        for program in PROGRAMS {
+            let spawned = Command::new(program)
+                .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+                .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+                .arg("--dir")
+                .arg(self.directory.path())
+                .args(&self.arguments)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            match spawned {
+                Ok(process) => return process,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => panic!("{program} cannot be started: {error}"),
+            }
+        }
+        panic!(
+            "neither redis-server nor valkey-server is on PATH: install one \
+             (on Debian and Ubuntu: apt-get install redis-server)"
+        );
+    }
+
+    async fn ask(&self, command: &[&str]) -> std::io::Result<String> {
+        let mut connection = TcpStream::connect(self.address()).await?;
+        let arguments = command
+            .iter()
+            .map(|argument| format!("${}\r\n{argument}\r\n", argument.len()));
+        let request = format!("*{}\r\n{}", command.len(), arguments.collect::<String>());
+        connection.write_all(request.as_bytes()).await?;
+        let mut line = String::new();
+        BufReader::new(connection).read_line(&mut line).await?;
+        Ok(line.trim_end().to_owned())
+    }
+
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("the server runs");
+        let sent = Command::new("kill")
+            .args([signal, &process.id().to_string()])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "kill {signal} failed"
+        );
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            // Nothing can be done about a failure here, and a process that has ended is no failure.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let address = listener.and_then(|listener| listener.local_addr());
+    address
+        .expect("the loopback interface has a free port")
+        .port()
+}
