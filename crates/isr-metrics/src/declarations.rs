@@ -14,34 +14,17 @@ pub const BUCKETS: &[f64] = &[
 /// What stands for every label value that is not in its label's set.
 pub const OTHER: &str = "other";
 
-/// The store's operations, by which its failures are told apart: the methods of
-/// [`TagGraph`](isr_core::TagGraph) and [`JobStore`](isr_core::JobStore).
+/// What the store was asked for when it failed, as the parts that ask it name it: to bind, to
+/// invalidate, to hand out jobs, to tell its news, to be tidied up, and whatever seeing pages and
+/// revalidations through takes.
 pub const OPERATIONS: &[&str] = &[
-    "position",
     "bind",
-    "unbind",
-    "urls_for",
-    "tags_for",
     "invalidate",
-    "news_since",
-    "report",
-    "senders",
-    "dismiss",
-    "statistics",
-    "collect_garbage",
-    "claim_revalidations",
-    "save",
-    "leave",
-    "queue_pages",
-    "claim_pages",
-    "leave_pages",
-    "pages_outstanding",
-    "hand_back",
-    "receipt",
-    "receipts",
-    "dead_letters",
-    "replay",
-    "depth",
+    "claim",
+    "follow",
+    "housekeeping",
+    "pages",
+    "revalidation",
     OTHER,
 ];
 
