@@ -3,7 +3,7 @@
 //! [`declarations`] is the table of all there is: name, kind, unit, labels with every value they may
 //! have, and help. [`Metrics`] registers exactly that table and takes note of every
 //! [`Event`](isr_core::Event) of the engine; [`Metrics::render`] writes what a scrape of `/metrics`
-//! gets, and [`reference`] writes the table as a page of documentation. Names follow Prometheus'
+//! gets, and [`reference()`] writes the table as a page of documentation. Names follow Prometheus'
 //! conventions: base units, a unit as suffix, `_total` for what only grows.
 //!
 //! The number of series is bounded before anything happens. Every label has a closed set of values,
