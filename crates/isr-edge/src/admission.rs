@@ -218,7 +218,7 @@ mod tests {
         };
         let route = route(ruled.then_some(&policy), &share);
         let status = StatusCode::from_u16(status).unwrap();
-        let terms = admit(status, &mut map(lines), &route, Duration::from_secs(60))?;
+        let terms = admit(status, &mut map(lines), &route, Duration::from_mins(1))?;
         Ok(terms.policy.s_maxage().as_secs())
     }
 

@@ -233,7 +233,7 @@ mod tests {
     async fn a_body_that_ends_before_its_announced_length_fails() {
         let body = |announced| {
             let body = Full::new(Bytes::from("abc")).map_err(|never| match never {});
-            Watched::new(body, Duration::from_secs(60), announced).boxed_unsync()
+            Watched::new(body, Duration::from_mins(1), announced).boxed_unsync()
         };
         assert!(body(Some(3)).collect().await.is_ok());
         assert!(body(None).collect().await.is_ok());

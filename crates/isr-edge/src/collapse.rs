@@ -202,11 +202,11 @@ mod tests {
         )
     }
 
-    fn generation(number: u64) -> Option<Generation> {
-        Some(Generation {
+    const fn generation(number: u64) -> Generation {
+        Generation {
             epoch: Epoch::new(1),
             number,
-        })
+        }
     }
 
     #[tokio::test]
@@ -244,13 +244,13 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_render_that_began_too_early() {
         let fetches = Fetches::default();
-        let leader = fetches.join(key("/"), generation(3), None);
+        let leader = fetches.join(key("/"), Some(generation(3)), None);
         assert!(matches!(
-            fetches.join(key("/"), generation(4), generation(3)),
+            fetches.join(key("/"), Some(generation(4)), Some(generation(3))),
             Part::Wait(_)
         ));
         assert!(matches!(
-            fetches.join(key("/"), generation(4), generation(4)),
+            fetches.join(key("/"), Some(generation(4)), Some(generation(4))),
             Part::TooEarly
         ));
         drop(leader);

@@ -103,7 +103,7 @@ pub(crate) enum Decision {
 }
 
 /// Decides what is done with a request.
-pub(crate) fn decide(asked: &Asked, found: &Found, here: &Here) -> Decision {
+pub(crate) fn decide(asked: Asked, found: &Found, here: &Here) -> Decision {
     let stored = match (asked.bypass, found) {
         (Some(_), _) if asked.only_if_cached => Err(Forward::Bypass),
         (Some(reason), _) => return Decision::Bypass(reason),
@@ -119,7 +119,7 @@ pub(crate) fn decide(asked: &Asked, found: &Found, here: &Here) -> Decision {
 }
 
 /// Serves what is stored, or says why it may not be.
-fn serve(asked: &Asked, facts: &Facts, here: &Here) -> Result<Decision, Forward> {
+fn serve(asked: Asked, facts: &Facts, here: &Here) -> Result<Decision, Forward> {
     let current = facts.verdict == Verdict::Current && facts.is_young();
     if asked.warm_up {
         let good = current && facts.covers_least && !here.behind;
@@ -220,7 +220,7 @@ mod tests {
             (no_window(0, Stale), ASK),
         ];
         for (facts, expected) in rows {
-            let decision = decide(&Asked::default(), &Found::Response(facts), &UP_TO_DATE);
+            let decision = decide(Asked::default(), &Found::Response(facts), &UP_TO_DATE);
             assert_eq!(decision, expected, "{facts:?}");
         }
     }
@@ -243,7 +243,7 @@ mod tests {
             (judged(0, Expired), ASK),
         ];
         for (facts, expected) in rows {
-            let decision = decide(&Asked::default(), &Found::Response(facts), &BEHIND);
+            let decision = decide(Asked::default(), &Found::Response(facts), &BEHIND);
             assert_eq!(decision, expected, "{facts:?}");
         }
     }
@@ -267,7 +267,7 @@ mod tests {
         ];
         for (facts, here, expected) in rows {
             assert_eq!(
-                decide(&warm, &Found::Response(facts), &here),
+                decide(warm, &Found::Response(facts), &here),
                 expected,
                 "{facts:?}"
             );
@@ -314,7 +314,7 @@ mod tests {
         ];
         for (asked, found, expected) in rows {
             assert_eq!(
-                decide(&asked, &found, &UP_TO_DATE),
+                decide(asked, &found, &UP_TO_DATE),
                 expected,
                 "{asked:?} {found:?}"
             );

@@ -8,26 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, RANGE, VIA,
+    ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use isr_core::{
-    Bind, BindOutcome, Event, Flight, Footprint, GENERATION_HEADER, Generation, TagHeader,
-    VariantKey, Verdict,
+    Event, Flight, Footprint, GENERATION_HEADER, Generation, NotShareable, TagHeader, VariantKey,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::admission::{NotAdmitted, admit, initial_age, shortened, tags_of};
-use crate::body::{EdgeBody, OriginBody, no_request_body};
+use crate::admission::{NotAdmitted, admit, initial_age, tags_of};
+use crate::body::{EdgeBody, OriginBody, RequestBody, no_request_body};
 use crate::collapse::{FailedAs, Outcome, Ticket};
 use crate::edge::Inner;
 use crate::fields::{forget_trailers, prepare_request, prepare_response};
 use crate::origin::OriginError;
 use crate::present::Content;
 use crate::pump::{Collected, FRAMES, Pump};
+use crate::serving::cancel;
 use crate::storage::Lookup;
 use crate::stored::{Arrival, Head, StoredResponse};
+use crate::validating::{condition, freshen};
 use crate::visit::Visit;
 
 /// How long a background request is put off after one that failed.
@@ -96,7 +97,7 @@ impl Fetch {
     }
 
     /// The request: for the page by its own URL, whole and unconditional but for what is stored.
-    fn request(&self) -> (Request<crate::body::RequestBody>, bool) {
+    fn request(&self) -> (Request<RequestBody>, bool) {
         let page = &self.visit.page.url;
         let uri: Uri = page
             .path_and_query()
@@ -237,7 +238,7 @@ impl Fetch {
         let mut kept = headers.clone();
         let terms = admit(status, &mut kept, &route, inner.options.negative_lifetime)?;
         let variant = VariantKey::select(&terms.vary, &self.visit.headers)
-            .ok_or(NotAdmitted::Not(isr_core::NotShareable::VaryStar))?;
+            .ok_or(NotAdmitted::Not(NotShareable::VaryStar))?;
         let footprint = match known {
             Some(known) => Arc::clone(known),
             None => Arc::new(Footprint {
@@ -267,34 +268,6 @@ impl Fetch {
                 initial_age,
             },
         })
-    }
-
-    /// Binds a response that is leaving. False when it is superseded. When nobody can tell, it
-    /// is kept and shared for a moment only.
-    async fn bind(&self, mut head: Head) -> (Head, Option<Flight>, bool) {
-        let inner = &self.inner;
-        let departs = head.generation.filter(|_| self.reply.is_some());
-        let flight = departs.map(|generation| inner.sender.depart(&head.footprint, generation));
-        let outcome = match head.generation {
-            Some(generation) => inner.bind(&head, generation).await,
-            None => None,
-        };
-        match outcome {
-            Some(BindOutcome::Superseded { .. }) => {
-                inner.recorder.record(&Event::Superseded);
-                (head, flight, false)
-            }
-            Some(_) => {
-                inner.recorder.record(&Event::Bound);
-                (head, flight, true)
-            }
-            None => {
-                inner.recorder.record(&Event::BindFailed);
-                head.terms.bound = false;
-                head.terms.policy = shortened(&head.terms.policy, inner.options.degraded_lifetime);
-                (head, flight, true)
-            }
-        }
     }
 
     /// Lets the body go to the visitor and into the store at once, unless it is known to be too large.
@@ -340,7 +313,7 @@ impl Fetch {
     fn store(&mut self, response: Arc<StoredResponse>) {
         let inner = &self.inner;
         inner.uncacheable.clear(&response.footprint.url);
-        inner.storage.insert(Arc::clone(&response));
+        inner.storage.insert(&response);
         let held = inner.storage.held();
         inner.recorder.record(&Event::EdgeStored {
             responses: held.pages,
@@ -416,42 +389,6 @@ impl Fetch {
     }
 }
 
-impl Inner {
-    /// Binds one response; `None` when the store did not answer in time, or not at all.
-    async fn bind(&self, head: &Head, generation: Generation) -> Option<BindOutcome> {
-        let bind = Bind {
-            url: head.footprint.url.clone(),
-            variant: head.variant,
-            tags: head.footprint.tags.clone(),
-            generation,
-            lifetime: head.terms.policy.shared_lifetime(),
-        };
-        let binds = [bind];
-        let answer = tokio::time::timeout(self.options.bind_timeout, self.graph.bind(&binds));
-        match answer.await {
-            Ok(Ok(outcomes)) => outcomes.first().copied(),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "a page could not be bound");
-                self.recorder
-                    .record(&Event::StoreFailed { operation: "bind" });
-                None
-            }
-            Err(_) => {
-                tracing::warn!("a page could not be bound in time");
-                self.recorder
-                    .record(&Event::StoreFailed { operation: "bind" });
-                None
-            }
-        }
-    }
-}
-
-fn cancel(flight: Option<Flight>) {
-    if let Some(flight) = flight {
-        flight.cancel();
-    }
-}
-
 /// Statuses in whose place a stale response may be served (RFC 5861 §4).
 const fn is_server_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
@@ -466,43 +403,4 @@ pub(crate) const fn failed_as(error: &OriginError) -> FailedAs {
 
 pub(crate) fn generation_value(generation: Generation) -> HeaderValue {
     HeaderValue::try_from(generation.to_string()).expect("digits are visible ASCII")
-}
-
-/// Makes the request conditional on what is stored (RFC 9111 §4.3.1); false when that has no validator.
-fn condition(stored: &StoredResponse, headers: &mut HeaderMap) -> bool {
-    if let Some(tag) = stored.entity_tag() {
-        headers.insert(IF_NONE_MATCH, tag.to_value());
-        return true;
-    }
-    let modified = stored
-        .headers
-        .get(LAST_MODIFIED)
-        .filter(|_| stored.last_modified().is_some());
-    if let Some(modified) = modified {
-        headers.insert(IF_MODIFIED_SINCE, modified.clone());
-    }
-    modified.is_some()
-}
-
-/// Takes over what a 304 says anew (RFC 9111 §3.2); what describes the body stays as it was stored.
-fn freshen(stored: &mut HeaderMap, said: &HeaderMap) {
-    stored.remove(AGE);
-    stored.remove(VIA); // ours, which is added again
-    for name in said.keys() {
-        let describes_body = name.as_str().starts_with("content-")
-            && name != "content-location"
-            && name != "content-security-policy";
-        if describes_body || (name == ETAG && stored.contains_key(ETAG)) {
-            continue;
-        }
-        stored.remove(name);
-        for value in said.get_all(name) {
-            stored.append(name.clone(), value.clone());
-        }
-    }
-}
-
-/// Whether a stored response may be validated at all: not when it may never be served again.
-pub(crate) fn may_validate(verdict: Verdict) -> bool {
-    verdict != Verdict::Expired
 }

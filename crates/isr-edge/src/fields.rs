@@ -47,14 +47,16 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a request wants to change the protocol of its connection (RFC 9110 §7.8).
+/// Whether a request wants to change the protocol of its connection (RFC 9110 §7.8). A wish for
+/// HTTP/2, which RFC 9113 §3.1 has withdrawn, is not taken up: it would keep pages from the cache.
 pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
     let listed = headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    listed && headers.contains_key(UPGRADE)
+    let protocol = headers.get(UPGRADE).map(HeaderValue::as_bytes);
+    listed && protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Makes a visitor's fields fit to be sent to the origin: nothing about the visitor's connection,
@@ -71,6 +73,7 @@ pub(crate) fn prepare_request(
     headers.remove(WARMUP_HEADER);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     let trusted = peer.is_some_and(|peer| contains(&options.trusted_proxies, peer));
     if !trusted {
@@ -208,6 +211,7 @@ mod tests {
             prepare_request(&mut headers, &options.hosts()[0], Some(peer), &options);
             let expected = map(&[
                 ("te", "trailers"),
+                ("connection", "te"),
                 ("host", "a.example"),
                 ("x-forwarded-host", "a.example"),
                 ("x-forwarded-proto", "https"),
@@ -243,6 +247,10 @@ mod tests {
         assert!(wants_upgrade(&map(&[
             ("connection", "keep-alive, Upgrade"),
             ("upgrade", "x")
+        ])));
+        assert!(!wants_upgrade(&map(&[
+            ("connection", "upgrade"),
+            ("upgrade", "h2c")
         ])));
         assert!(!wants_upgrade(&map(&[("upgrade", "x")])));
         assert!(!wants_upgrade(&map(&[("connection", "upgrade")])));

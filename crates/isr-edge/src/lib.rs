@@ -22,6 +22,7 @@
 
 mod admission;
 mod ask;
+mod binding;
 mod body;
 mod cache_status;
 mod collapse;
@@ -30,6 +31,7 @@ mod decide;
 mod edge;
 mod fetch;
 mod fields;
+mod forwarding;
 mod options;
 mod origin;
 mod partial;
@@ -44,6 +46,7 @@ mod serving;
 mod storage;
 mod stored;
 mod template;
+mod validating;
 mod visit;
 
 pub use body::{BodyError, EdgeBody, OriginBody, RequestBody};

@@ -114,7 +114,7 @@ impl Inner {
     ) {
         let dialects = &self.options.downstream.dialects;
         let lifetimes = match sharing {
-            Sharing::Whole if terms.verbatim && dialects.is_empty() => None,
+            Sharing::Whole if terms.verbatim && !self.has_tiers() => None,
             Sharing::Whole => Some(terms.policy.remaining(age)),
             Sharing::Brief => Some(
                 terms
@@ -141,7 +141,7 @@ impl Inner {
     /// Keeps tiers in front from keeping a response that was never bound, and leaves to browsers
     /// what is theirs.
     pub(crate) fn withhold(&self, headers: &mut HeaderMap) {
-        if self.options.downstream.dialects.is_empty() {
+        if !self.has_tiers() {
             return;
         }
         let control = CacheControl::of(headers);

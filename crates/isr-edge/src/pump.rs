@@ -60,7 +60,7 @@ impl Pump {
                 frame = self.body.frame() => frame,
             };
             match frame {
-                None => return Collected::Whole(join(self.collected.take().unwrap_or_default())),
+                None => return Collected::Whole(join(&self.collected.take().unwrap_or_default())),
                 Some(Ok(frame)) => {
                     if !self.take(frame) {
                         return Collected::TooLarge;
@@ -137,13 +137,16 @@ async fn hand_over(visitor: &mut Option<FrameSender>, waiting: &mut VecDeque<Fra
 }
 
 /// One piece of memory of the exact size, so that a stored body pins no larger buffers.
-fn join(pieces: Vec<Bytes>) -> Bytes {
+fn join(pieces: &[Bytes]) -> Bytes {
     Bytes::from(pieces.concat().into_boxed_slice())
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::stream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::{StreamExt as _, stream};
     use http_body_util::StreamBody;
 
     use super::*;
@@ -204,5 +207,33 @@ mod tests {
         drop(pump);
         assert!(seen.recv().await.unwrap().is_ok());
         assert!(seen.recv().await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_read_no_faster_than_the_visitor_takes_it() {
+        const FRAME: usize = 1024;
+        const COUNT: usize = 5000;
+        let read = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&read);
+        let frames = stream::iter(0..COUNT).map(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, BoxError>(Frame::data(Bytes::from(vec![0; FRAME])))
+        });
+        let (visitor, mut seen) = mpsc::channel(FRAMES);
+        let limit = 8 * FRAME;
+        let body = StreamBody::new(frames).boxed_unsync();
+        let mut pump = Pump::new(body, Some(visitor), limit as u64);
+        let task = tokio::spawn(async move {
+            assert!(matches!(pump.collect().await, Collected::TooLarge));
+            pump.finish().await;
+        });
+        let mut taken = 0;
+        while seen.recv().await.is_some() {
+            taken += 1;
+            let held = read.load(Ordering::SeqCst) - taken;
+            assert!(held <= limit / FRAME + FRAMES + 2, "{held} frames are held");
+        }
+        task.await.unwrap();
+        assert_eq!(taken, COUNT);
     }
 }

@@ -165,9 +165,15 @@ mod tests {
         headers
     }
 
+    type Row = (
+        &'static [(&'static str, &'static str)],
+        Option<&'static [&'static str]>,
+        Mode,
+    );
+
     #[test]
     fn a_purge_is_understood_in_every_clients_convention() {
-        let rows: &[(&[(&'static str, &str)], Option<&[&str]>, Mode)] = &[
+        let rows: &[Row] = &[
             (&[], None, Mode::Hard),
             (&[("fastly-soft-purge", "1")], None, Mode::Soft),
             (&[("fastly-soft-purge", "0")], None, Mode::Hard),

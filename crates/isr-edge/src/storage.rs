@@ -12,7 +12,7 @@ use crate::stored::StoredResponse;
 
 /// Shards of the cache: enough that a few cores seldom wait for one another, and so few that one
 /// large response fits into a shard's part of the budget.
-const SHARDS: u64 = 4;
+const SHARDS: usize = 4;
 
 /// All stored variants of a page, newest first. Replaced whole, never changed.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Storage {
         const TYPICAL_PAGE: u64 = 32 * 1024;
         let expected = usize::try_from(memory_bytes / TYPICAL_PAGE).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
-            .shards(SHARDS as usize)
+            .shards(SHARDS)
             .estimated_items_capacity(expected.clamp(64, 1 << 20))
             .weight_capacity(memory_bytes)
             .build()
@@ -109,11 +109,11 @@ impl Storage {
     }
 
     /// Stores a response in place of the one it replaces. A page keeps its newest variants only.
-    pub(crate) fn insert(&self, response: Arc<StoredResponse>) {
+    pub(crate) fn insert(&self, response: &Arc<StoredResponse>) {
         let url = response.footprint.url.clone();
         let _replacing = self.replacing.lock();
         let mut weight = response.weight();
-        let mut variants = vec![Arc::clone(&response)];
+        let mut variants = vec![Arc::clone(response)];
         if let Some(page) = self.pages.peek(&url) {
             for other in page.variants.iter() {
                 let replaced =
@@ -173,5 +173,5 @@ impl Storage {
 
 /// The largest response that a store of this size takes: half of a shard.
 pub(crate) const fn largest_response(memory_bytes: u64) -> u64 {
-    memory_bytes / SHARDS / 2
+    memory_bytes / SHARDS as u64 / 2
 }

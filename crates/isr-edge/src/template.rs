@@ -1,6 +1,5 @@
 //! Tag templates: the tags that a rule gives to the pages it matches.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use isr_core::{InvalidTag, Tag, tag};
@@ -130,11 +129,11 @@ fn parts(mut text: &str) -> Option<Vec<Part>> {
 }
 
 fn join(parts: &[Part], captures: &Captures<'_>) -> String {
-    let text = |part| match part {
-        &Part::Text(ref text) => Cow::Borrowed(text.as_str()),
-        &Part::Capture(index) => {
-            let captured = captures.get(index).copied().unwrap_or_default();
-            percent_decode_str(captured).decode_utf8_lossy()
+    let text = |part: &Part| match part {
+        Part::Text(text) => text.clone(),
+        Part::Capture(index) => {
+            let raw = captures.get(*index).copied().unwrap_or_default();
+            percent_decode_str(raw).decode_utf8_lossy().into_owned()
         }
     };
     parts.iter().map(text).collect()

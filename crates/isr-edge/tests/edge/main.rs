@@ -1,11 +1,21 @@
 //! The cache on real sockets, in front of a scripted origin.
 
+// Within `cfg(test)`, helpers may unwrap as tests do.
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(test)]
 mod caching;
+#[cfg(test)]
 mod collapsing;
+#[cfg(test)]
 mod degraded;
+#[cfg(test)]
 mod passing;
+#[cfg(test)]
 mod purging;
+#[cfg(test)]
 mod revalidating;
+#[cfg(test)]
+mod serving;

@@ -121,7 +121,7 @@ async fn a_purge_is_complete_once_every_living_instance_has_learnt_of_it() {
         site.store
             .report(&site.sender.report().unwrap())
             .await
-            .unwrap()
+            .unwrap();
     };
     report().await;
     site.revalidate_elsewhere("posts", Mode::Soft).await;

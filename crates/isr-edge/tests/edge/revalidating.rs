@@ -6,7 +6,7 @@ use http::StatusCode;
 use isr_core::{Mode, Secret, WarmupKey};
 
 use crate::support::origin::{Gate, Script, ScriptedOrigin, Step};
-use crate::support::{Answer, KEY, Setup, Site, until};
+use crate::support::{Answer, KEY, Setup, Site, page, until};
 
 /// An origin that numbers its answers, all of them bound to `data`.
 async fn numbered() -> ScriptedOrigin {
@@ -113,7 +113,7 @@ async fn what_is_in_flight_while_a_revalidation_is_learnt_is_purged_again() {
     });
     let setup = Setup::new().rule("/**", &[]).with(|setup| {
         setup.sender.tracks = true;
-        setup.sender.lease = Duration::from_secs(86_400);
+        setup.sender.lease = Duration::from_hours(24);
     });
     let site = setup.start(origin.await).await;
     let visit = tokio::spawn(site.get_owned("/"));
@@ -127,16 +127,45 @@ async fn what_is_in_flight_while_a_revalidation_is_learnt_is_purged_again() {
     gate.open();
     assert_eq!(visit.await.unwrap().text, "halfhalf");
     until(|| site.sender.owed().len() == 1).await;
-    assert_eq!(site.sender.owed()[0].url, site.page("/"));
+    assert_eq!(site.sender.owed()[0].url, page("/"));
+}
+
+#[tokio::test]
+async fn a_response_breaks_off_when_nobody_can_be_told_of_it_any_more() {
+    let gate = Gate::new();
+    let behind = gate.clone();
+    let origin = ScriptedOrigin::start(move |_| {
+        Script::raw("HTTP/1.1 200 X\r\ncontent-length: 8\r\n\r\nhalf")
+            .then(Step::Until(behind.clone()))
+            .then(Step::Send("half".into()))
+    });
+    let setup = Setup::new()
+        .rule("/**", &[])
+        .with(|setup| setup.sender.tracks = true);
+    let site = setup.start(origin.await).await;
+    let visit = tokio::spawn(site.ask("/").try_send());
+    until(|| !site.store.binds.lock().is_empty()).await;
+    site.advance(5);
+    gate.open();
+    assert!(visit.await.unwrap().is_err());
+    until(|| format!("{:?}", site.edge).contains("pages: 1")).await;
+    let brief = site.get("/").await;
+    assert!(
+        brief
+            .assert_hit()
+            .field("cache-control")
+            .contains("s-maxage=5"),
+        "{brief:?}"
+    );
 }
 
 /// A warm-up request, as the crawler sends it.
 async fn warm(site: &Site, key: &str, least: bool) -> Answer {
-    let page = site.page("/");
-    let least = least.then(|| site.sender.generation(&page).unwrap());
+    let url = page("/");
+    let least = least.then(|| site.sender.generation(&url).unwrap());
     let key = WarmupKey::new(Secret::new(key)).unwrap();
     let now = std::time::SystemTime::now();
-    let value = key.sign(&page, least, now, Duration::from_secs(60));
+    let value = key.sign(&url, least, now, Duration::from_mins(1));
     site.ask("/")
         .header("x-edge-isr-warmup", value.to_str().unwrap())
         .send()
@@ -158,7 +187,7 @@ async fn a_warm_up_is_answered_with_the_newest_and_says_of_which_generation_it_i
     site.revalidate("data", Mode::Soft).await;
     let fresh = warm(&site, KEY, true).await;
     assert_eq!(fresh.assert_forwarded("stale").text, "answer 2");
-    let generation = site.sender.generation(&site.page("/")).unwrap().to_string();
+    let generation = site.sender.generation(&page("/")).unwrap().to_string();
     assert_eq!(fresh.field("x-edge-isr-generation"), generation);
     assert_eq!(
         site.get("/")
@@ -175,21 +204,19 @@ async fn a_warm_up_waits_until_the_instance_has_learnt_what_it_is_about() {
     let site = setup.start(numbered().await).await;
     site.get("/").await;
     site.revalidate_elsewhere("data", Mode::Soft).await;
-    let page = site.page("/");
-    let known = site.sender.generation(&page).unwrap();
+    let url = page("/");
+    let known = site.sender.generation(&url).unwrap();
     let least = isr_core::Generation {
         number: known.number + 1,
         ..known
     };
     let key = WarmupKey::new(Secret::new(KEY)).unwrap();
     let now = std::time::SystemTime::now();
-    let value = key.sign(&page, Some(least), now, Duration::from_secs(60));
+    let value = key.sign(&url, Some(least), now, Duration::from_mins(1));
     let ask = site
         .ask("/")
         .header("x-edge-isr-warmup", value.to_str().unwrap());
     let visit = tokio::spawn(ask.send());
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(site.origin.count(), 1, "it still waits");
     site.follow().await;
     let answer = visit.await.unwrap();
     assert_eq!(answer.text, "answer 2");

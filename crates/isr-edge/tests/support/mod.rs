@@ -1,7 +1,7 @@
 //! A whole site for a test: a scripted origin, a store in memory, and the cache on a real socket.
 
-pub mod origin;
-pub mod store;
+pub(crate) mod origin;
+pub(crate) mod store;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ use self::store::FlakyStore;
 
 /// A clock that goes by itself and can be put forward.
 #[derive(Debug)]
-pub struct TestClock {
+pub(crate) struct TestClock {
     began: Instant,
     ahead: Mutex<Duration>,
 }
@@ -46,7 +46,7 @@ impl TestClock {
         })
     }
 
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         *self.ahead.lock() += by;
     }
 }
@@ -66,7 +66,7 @@ impl Clock for TestClock {
 }
 
 /// Waits for a condition.
-pub async fn until(condition: impl Fn() -> bool) {
+pub(crate) async fn until(condition: impl Fn() -> bool) {
     let patience = tokio::time::timeout(Duration::from_secs(20), async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -112,22 +112,22 @@ async fn follow(store: &FlakyStore, sender: &Sender) -> Result<(), StoreError> {
 }
 
 /// What a test changes about its site before it starts.
-pub struct Setup {
-    pub options: EdgeOptions,
-    pub sender: SenderOptions,
-    pub origin: HttpOriginOptions,
+pub(crate) struct Setup {
+    pub(crate) options: EdgeOptions,
+    pub(crate) sender: SenderOptions,
+    pub(crate) origin: HttpOriginOptions,
     /// Whether the sender has heard from the store.
-    pub informed: bool,
+    pub(crate) informed: bool,
 }
 
-pub const HOST: &str = "a.example";
-pub const KEY: &str = "a key of the tests' own";
+pub(crate) const HOST: &str = "a.example";
+pub(crate) const KEY: &str = "a key of the tests' own";
 
 impl Setup {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let hosts = vec![SiteOrigin::parse(&format!("https://{HOST}")).unwrap()];
         // A day, so that putting the clock forward does not make the sender fall behind.
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         Self {
             options: EdgeOptions::new(hosts).unwrap(),
             sender: SenderOptions {
@@ -141,7 +141,7 @@ impl Setup {
     }
 
     /// Opts pages in for 100 s, then 20 s while they are revalidated or 50 s when the origin fails.
-    pub fn rule(mut self, pattern: &str, tags: &[&str]) -> Self {
+    pub(crate) fn rule(mut self, pattern: &str, tags: &[&str]) -> Self {
         let policy = Policy::builder()
             .s_maxage(Duration::from_secs(100))
             .stale_while_revalidate(Duration::from_secs(20))
@@ -155,12 +155,12 @@ impl Setup {
         self
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    pub async fn start(self, origin: ScriptedOrigin) -> Site {
+    pub(crate) async fn start(self, origin: ScriptedOrigin) -> Site {
         let clock = TestClock::new();
         let store = Arc::new(FlakyStore::new(clock.clone()));
         let sender = Sender::new("edge", self.sender, clock.clone());
@@ -191,7 +191,9 @@ impl Setup {
             ServeOptions::default(),
             std::future::pending(),
         );
-        let server = tokio::spawn(async move { drop(served.await) });
+        let task = tokio::spawn(async move {
+            served.await;
+        });
         Site {
             origin,
             clock,
@@ -200,31 +202,31 @@ impl Setup {
             revalidator,
             edge,
             address,
-            server,
+            task,
         }
     }
 }
 
 /// A running site.
-pub struct Site {
-    pub origin: ScriptedOrigin,
-    pub clock: Arc<TestClock>,
-    pub store: Arc<FlakyStore>,
-    pub sender: Arc<Sender>,
+pub(crate) struct Site {
+    pub(crate) origin: ScriptedOrigin,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) store: Arc<FlakyStore>,
+    pub(crate) sender: Arc<Sender>,
     revalidator: Arc<Accept>,
-    pub edge: Edge,
-    pub address: SocketAddr,
-    server: tokio::task::JoinHandle<()>,
+    pub(crate) edge: Edge,
+    pub(crate) address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.server.abort();
+        self.task.abort();
     }
 }
 
 impl Site {
-    pub fn request(&self, method: Method, target: &str) -> Ask {
+    pub(crate) fn request(&self, method: Method, target: &str) -> Ask {
         let builder = Request::builder()
             .method(method)
             .uri(target)
@@ -236,21 +238,21 @@ impl Site {
         }
     }
 
-    pub fn ask(&self, target: &str) -> Ask {
+    pub(crate) fn ask(&self, target: &str) -> Ask {
         self.request(Method::GET, target)
     }
 
-    pub async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.ask(target).send().await
     }
 
     /// As [`Site::get`], to be spawned.
-    pub fn get_owned(&self, target: &str) -> impl Future<Output = Answer> + use<> {
+    pub(crate) fn get_owned(&self, target: &str) -> impl Future<Output = Answer> + use<> {
         self.ask(target).send()
     }
 
     /// Revalidates one tag, as the instance that accepts it does.
-    pub async fn revalidate(&self, tag: &str, mode: Mode) {
+    pub(crate) async fn revalidate(&self, tag: &str, mode: Mode) {
         let targets = Targets::new([Target::Tag(Tag::new(tag).unwrap())]).unwrap();
         let options = RevalidateOptions {
             mode,
@@ -261,7 +263,7 @@ impl Site {
     }
 
     /// Revalidates one tag, as another instance does: this one learns nothing of it.
-    pub async fn revalidate_elsewhere(&self, tag: &str, mode: Mode) {
+    pub(crate) async fn revalidate_elsewhere(&self, tag: &str, mode: Mode) {
         let targets = Targets::new([Target::Tag(Tag::new(tag).unwrap())]).unwrap();
         let options = RevalidateOptions {
             mode,
@@ -274,39 +276,40 @@ impl Site {
     }
 
     /// Learns everything that was revalidated elsewhere.
-    pub async fn follow(&self) {
+    pub(crate) async fn follow(&self) {
         follow(&self.store, &self.sender).await.unwrap();
     }
 
-    pub fn page(&self, target: &str) -> PageUrl {
-        PageUrl::parse(&format!("https://{HOST}{target}")).unwrap()
-    }
-
-    pub fn advance(&self, seconds: u64) {
+    pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 }
 
+/// The page at a path of the site.
+pub(crate) fn page(target: &str) -> PageUrl {
+    PageUrl::parse(&format!("https://{HOST}{target}")).unwrap()
+}
+
 /// A request to be sent.
-pub struct Ask {
+pub(crate) struct Ask {
     address: SocketAddr,
     builder: http::request::Builder,
     body: Bytes,
 }
 
 impl Ask {
-    pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.builder = self.builder.header(name, value.as_ref());
         self
     }
 
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
     /// Sends the request on a connection of its own and gives back the response's head.
-    pub async fn open(self) -> Response<Incoming> {
+    pub(crate) async fn open(self) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -322,19 +325,18 @@ impl Ask {
         response
     }
 
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         self.try_send().await.unwrap()
     }
 
     /// As [`Ask::send`], but the body may break off.
-    pub async fn try_send(self) -> Result<Answer, BoxError> {
+    pub(crate) async fn try_send(self) -> Result<Answer, BoxError> {
         let (parts, body) = self.open().await.into_parts();
         let body = body.collect().await?.to_bytes();
         let text = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer {
             status: parts.status,
             headers: parts.headers,
-            body,
             text,
         })
     }
@@ -342,16 +344,15 @@ impl Ask {
 
 /// A whole response.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// All lines of a field, joined by commas; empty when there are none.
-    pub fn field(&self, name: &str) -> String {
+    pub(crate) fn field(&self, name: &str) -> String {
         let lines = self
             .headers
             .get_all(name)
@@ -360,12 +361,12 @@ impl Answer {
         lines.collect::<Vec<_>>().join(", ")
     }
 
-    pub fn cache_status(&self) -> String {
+    pub(crate) fn cache_status(&self) -> String {
         self.field("cache-status")
     }
 
     #[track_caller]
-    pub fn assert_hit(&self) -> &Self {
+    pub(crate) fn assert_hit(&self) -> &Self {
         let status = self.cache_status();
         assert!(
             status.starts_with("edge-isr; hit") && !status.contains("ttl=-"),
@@ -375,14 +376,14 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn assert_stale(&self) -> &Self {
+    pub(crate) fn assert_stale(&self) -> &Self {
         let status = self.cache_status();
         assert!(status.starts_with("edge-isr; hit; ttl=-"), "{status}");
         self.assert_unshared()
     }
 
     #[track_caller]
-    pub fn assert_forwarded(&self, why: &str) -> &Self {
+    pub(crate) fn assert_forwarded(&self, why: &str) -> &Self {
         let status = self.cache_status();
         assert!(
             status.starts_with(&format!("edge-isr; fwd={why}")),
@@ -393,7 +394,7 @@ impl Answer {
 
     /// No shared cache may keep it.
     #[track_caller]
-    pub fn assert_unshared(&self) -> &Self {
+    pub(crate) fn assert_unshared(&self) -> &Self {
         let control = self.field("cache-control");
         assert!(
             control.contains("private") && !control.contains("s-maxage"),

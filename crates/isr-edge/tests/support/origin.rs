@@ -1,6 +1,7 @@
 //! A scripted origin: raw TCP, so that it can misbehave in every way.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,29 +13,29 @@ use tokio::sync::Semaphore;
 
 /// A request as the origin saw it.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
-    pub target: String,
-    pub fields: HashMap<String, String>,
-    pub body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) fields: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
 }
 
 /// Something that stays shut until the test opens it.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<Semaphore>);
+pub(crate) struct Gate(Arc<Semaphore>);
 
 impl Gate {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.0.add_permits(1_000_000);
     }
 
@@ -45,7 +46,7 @@ impl Gate {
 
 /// One step of an answer.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Send(Bytes),
     Until(Gate),
     /// Sends the same bytes so many times.
@@ -57,33 +58,33 @@ pub enum Step {
 
 /// An answer: what is sent, step by step.
 #[derive(Clone, Debug, Default)]
-pub struct Script(Vec<Step>);
+pub(crate) struct Script(Vec<Step>);
 
 impl Script {
-    pub fn raw(text: impl Into<Bytes>) -> Self {
+    pub(crate) fn raw(text: impl Into<Bytes>) -> Self {
         Self(vec![Step::Send(text.into())])
     }
 
     /// A well-formed response.
-    pub fn response(status: u16, fields: &[(&str, &str)], body: &str) -> Self {
+    pub(crate) fn response(status: u16, fields: &[(&str, &str)], body: &str) -> Self {
         let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in fields {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         Self::raw(format!("{head}\r\n{body}"))
     }
 
-    pub fn ok(fields: &[(&str, &str)], body: &str) -> Self {
+    pub(crate) fn ok(fields: &[(&str, &str)], body: &str) -> Self {
         Self::response(200, fields, body)
     }
 
-    pub fn then(mut self, step: Step) -> Self {
+    pub(crate) fn then(mut self, step: Step) -> Self {
         self.0.push(step);
         self
     }
 
     /// The same, only after the gate is open.
-    pub fn behind(mut self, gate: &Gate) -> Self {
+    pub(crate) fn behind(mut self, gate: &Gate) -> Self {
         self.0.insert(0, Step::Until(gate.clone()));
         self
     }
@@ -92,8 +93,8 @@ impl Script {
 type Handler = dyn Fn(&Seen) -> Script + Send + Sync;
 
 /// A scripted origin on a port of its own.
-pub struct ScriptedOrigin {
-    pub address: SocketAddr,
+pub(crate) struct ScriptedOrigin {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -105,7 +106,7 @@ impl Drop for ScriptedOrigin {
 }
 
 impl ScriptedOrigin {
-    pub async fn start(handler: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(handler: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
@@ -124,21 +125,21 @@ impl ScriptedOrigin {
         }
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.seen.lock().len()
     }
 
     /// Stops listening; connections that are open stay so.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.task.abort();
     }
 
     /// Waits until so many requests have come.
-    pub async fn wait_for(&self, count: usize) {
+    pub(crate) async fn wait_for(&self, count: usize) {
         super::until(|| self.count() >= count).await;
     }
 }

@@ -12,15 +12,15 @@ use isr_graph::{MemoryOptions, MemoryStore};
 use parking_lot::Mutex;
 
 #[derive(Debug)]
-pub struct FlakyStore {
+pub(crate) struct FlakyStore {
     inner: MemoryStore,
     away: AtomicBool,
     /// Every bind that was answered.
-    pub binds: Mutex<Vec<(Bind, BindOutcome)>>,
+    pub(crate) binds: Mutex<Vec<(Bind, BindOutcome)>>,
 }
 
 impl FlakyStore {
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let inner = MemoryStore::new(clock, MemoryOptions::default());
         Self {
             inner,
@@ -29,7 +29,7 @@ impl FlakyStore {
         }
     }
 
-    pub fn set_away(&self, away: bool) {
+    pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
     }
 
