@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::Failure;
@@ -71,6 +72,8 @@ pub(super) fn set_synchronous(
 fn set_up(connection: &mut Connection, cache_bytes: usize) -> Result<(), Failure> {
     connection.busy_handler(Some(wait_for_lock))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Otherwise a statement whose plan might depend on a parameter is planned anew at every use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     let kibibytes = i64::try_from(cache_bytes / 1024)
         .unwrap_or(i64::MAX)

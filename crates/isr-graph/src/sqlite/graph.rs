@@ -14,7 +14,7 @@ use super::writer::Write;
 use super::{SqliteStore, generations, pages, queue, receipts, walk};
 
 /// Binds that are one request: others get their turn after that many.
-const BINDS_AT_A_TIME: usize = 256;
+const BINDS_AT_A_TIME: usize = 64;
 
 #[async_trait]
 impl TagGraph for SqliteStore {

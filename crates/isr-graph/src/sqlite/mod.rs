@@ -47,8 +47,9 @@ pub use self::serve_lock::{ServeLock, ServeLockError};
 /// what was accepted is finished and made durable first.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: Writer,
+    // Dropped first, because only the last connection to be closed tidies up, if it may write.
     readers: Arc<Readers>,
+    writer: Writer,
 }
 
 impl SqliteStore {

@@ -10,6 +10,9 @@ use super::record::{Merged, Record};
 use super::state::{at_most, micros};
 use super::writer::Write;
 
+const FIND: &str = "SELECT page.id, page.record FROM page_key JOIN page ON page.id = page_key.page \
+    WHERE page_key.hash = ? AND page.url = ?";
+
 /// Pages that garbage collection reads at a time.
 const READ_AT_A_TIME: usize = 256;
 
@@ -31,10 +34,7 @@ pub(super) fn milliseconds(now: i64) -> i64 {
 
 /// A page and its packed record.
 pub(super) fn find(connection: &Connection, url: &str) -> Result<Option<(i64, Vec<u8>)>, Failure> {
-    let mut select = connection.prepare_cached(
-        "SELECT page.id, page.record FROM page_key JOIN page ON page.id = page_key.page \
-         WHERE page_key.hash = ? AND page.url = ?",
-    )?;
+    let mut select = connection.prepare_cached(FIND)?;
     let found = select.query_row((hash_of(url), url), |row| Ok((row.get(0)?, row.get(1)?)));
     Ok(found.optional()?)
 }
@@ -254,7 +254,14 @@ pub(super) fn tag_of_hash(connection: &Connection, hash: i64) -> Result<Option<T
 
 #[cfg(test)]
 mod tests {
+    use isr_testkit::store_suite::make;
+    use rusqlite::StatementStatus;
+
     use super::*;
+    use crate::sqlite::connection::open_writer;
+    use crate::sqlite::layout;
+    use crate::sqlite::options::SqliteOptions;
+    use crate::sqlite::state::State;
 
     #[test]
     fn ends_are_rounded_up_to_the_unit() {
@@ -276,6 +283,36 @@ mod tests {
         assert_eq!(ends(5_400, Duration::ZERO, Duration::from_millis(1)), 6);
         assert_eq!(ends(5_400, Duration::ZERO, Duration::ZERO), 6);
         assert!(ends(1_800_000_000_000_000, Duration::MAX, minute) > 1_800_000_000_000);
+    }
+
+    #[test]
+    fn statements_stay_prepared() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::default();
+        let path = directory.path().join("graph.sqlite");
+        let connection = open_writer(&path, &options).unwrap();
+        layout::prepare(&connection, &options.site).unwrap();
+        let state = State::load(&connection).unwrap();
+        let now = state.now();
+        let mut write = Write {
+            connection: &connection,
+            state,
+            now,
+            options: &options,
+        };
+        for n in 0..10 {
+            let bind = make::bind(&format!("/{n}"), &["a", "b"], write.state.current());
+            add_tags(&mut write, &bind).unwrap();
+            assert!(find(&connection, bind.url.as_str()).unwrap().is_some());
+        }
+        for sql in [FIND, "SELECT 1 FROM edge WHERE tag = ? LIMIT 1"] {
+            let statement = connection.prepare_cached(sql).unwrap();
+            assert!(
+                statement.get_status(StatementStatus::Run) > 0,
+                "{sql} is another statement"
+            );
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+        }
     }
 
     #[test]
