@@ -1,7 +1,7 @@
 //! From what was written to what is used. Nothing here touches a file or the network.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use isr_core::{QueryFilter, RevalidateOptions, SiteOrigin, UrlRules, WarmupKey};
 
 use super::model::{
     AdminConfig, Config, EdgeConfig, ListenConfig, RuleConfig, SiteConfig, StoreConfig, WarmConfig,
-    WorkerConfig,
+    WorkerConfig, address_as_origin,
 };
 use super::raw::{self, Raw, Span, StoreKind};
 use super::secrets::KeyFault;
@@ -75,12 +75,17 @@ impl Faults {
         given.0.clamp(*range.start(), *range.end())
     }
 
-    /// A number that has to be at least 1.
-    fn positive<N, T: TryFrom<N>>(&mut self, key: &str, given: N, otherwise: T) -> T {
-        given.try_into().unwrap_or_else(|_| {
-            self.push(key, "is 0: use at least 1");
-            otherwise
-        })
+    /// A number that has to be within a range, which begins at 1 or above.
+    fn number<N, T>(&mut self, key: &str, given: N, range: RangeInclusive<N>) -> T
+    where
+        N: Copy + Ord + fmt::Display,
+        T: TryFrom<N, Error: fmt::Debug>,
+    {
+        let (least, most) = (*range.start(), *range.end());
+        if !range.contains(&given) {
+            self.push(key, format!("is {given}: use {least} to {most}"));
+        }
+        T::try_from(given.clamp(least, most)).expect("the range begins above zero")
     }
 }
 
@@ -124,15 +129,6 @@ fn site(raw: &raw::Site, edge: SocketAddr, faults: &mut Faults) -> SiteConfig {
     }
 }
 
-/// The origin by which a visitor on this machine reaches an address.
-fn address_as_origin(address: SocketAddr) -> SiteOrigin {
-    let text = match address.ip() {
-        ip if ip.is_unspecified() => format!("http://localhost:{}", address.port()),
-        _ => format!("http://{address}"),
-    };
-    SiteOrigin::parse(&text).expect("an IP address and a port are an origin")
-}
-
 fn listen(raw: &raw::Listen, faults: &mut Faults) -> ListenConfig {
     let mut address = |key: &str, text: &str| {
         text.parse().unwrap_or_else(|_| {
@@ -153,7 +149,18 @@ fn listen(raw: &raw::Listen, faults: &mut Faults) -> ListenConfig {
             "is the address of `listen.edge` too: give it a port of its own",
         );
     }
-    ListenConfig { edge, admin }
+    let edge_reached_at = raw.edge_reached_at.as_deref().and_then(|text| {
+        let parsed = SiteOrigin::parse(text);
+        if let Err(fault) = &parsed {
+            faults.push("listen.edge_reached_at", format!("cannot be used: {fault}"));
+        }
+        parsed.ok()
+    });
+    ListenConfig {
+        edge,
+        edge_reached_at,
+        admin,
+    }
 }
 
 fn store(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
@@ -185,7 +192,7 @@ fn store(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
 }
 
 fn redis(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
-    let partitions = faults.positive("store.partitions", raw.partitions, NonZeroU16::MIN);
+    let partitions = faults.number("store.partitions", raw.partitions, 1..=u16::MAX);
     let Some(url) = &raw.url else {
         faults.push(
             "store.url",
@@ -314,10 +321,10 @@ fn warm(raw: &raw::Warm, store: &StoreConfig, faults: &mut Faults) -> WarmConfig
     };
     WarmConfig {
         key,
-        concurrency: faults.positive("warm.concurrency", raw.concurrency, NonZeroU16::MIN),
-        rate: faults.positive("warm.rate", raw.rate, NonZeroU32::MIN),
-        timeout: faults.within("warm.timeout", raw.timeout, 10 * MILLISECOND..=HOUR),
-        attempts: faults.positive("warm.attempts", raw.attempts, NonZeroU32::MIN),
+        concurrency: faults.number("warm.concurrency", raw.concurrency, 1..=256),
+        rate: faults.number("warm.rate", raw.rate, 1..=10_000),
+        timeout: faults.within("warm.timeout", raw.timeout, 10 * MILLISECOND..=10 * MINUTE),
+        attempts: faults.number("warm.attempts", raw.attempts, 1..=10),
     }
 }
 
@@ -329,9 +336,9 @@ fn beside(store: &Path) -> PathBuf {
 fn worker(raw: &raw::Worker, faults: &mut Faults) -> WorkerConfig {
     WorkerConfig {
         enabled: raw.enabled,
-        concurrency: faults.positive("worker.concurrency", raw.concurrency, NonZeroU16::MIN),
+        concurrency: faults.number("worker.concurrency", raw.concurrency, 1..=256),
         lease: faults.within("worker.lease", raw.lease, SECOND..=HOUR),
-        attempts: faults.positive("worker.attempts", raw.attempts, NonZeroU32::MIN),
+        attempts: faults.number("worker.attempts", raw.attempts, 1..=1000),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
-use figment::providers::Serialized;
+use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
@@ -41,7 +41,26 @@ pub struct Loaded {
 pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
     let default = Path::new(DEFAULT_FILE);
     let file = file.or_else(|| default.exists().then_some(default));
-    let layers = Layers::read(file)?;
+    let figment = match file {
+        Some(file) => with_file(Figment::new(), file),
+        None => Figment::new(),
+    };
+    checked(&Layers::read(with_environment(figment), file)?, file)
+}
+
+/// Reads a configuration from a TOML text alone, whatever files and variables there are.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn parse(toml: &str) -> Result<Loaded, ConfigError> {
+    checked(
+        &Layers::read(Figment::from(Toml::string(toml)), None)?,
+        None,
+    )
+}
+
+fn checked(layers: &Layers, file: Option<&Path>) -> Result<Loaded, ConfigError> {
     let (raw, mut faults) = layers.raw();
     let (with_secrets, unreadable) = read_secrets(&raw);
     let (config, wrong) = match check(&with_secrets) {
@@ -74,12 +93,7 @@ struct Layers {
 }
 
 impl Layers {
-    fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let figment = match file {
-            Some(file) => with_file(Figment::new(), file),
-            None => Figment::new(),
-        };
-        let figment = with_environment(figment);
+    fn read(figment: Figment, file: Option<&Path>) -> Result<Self, ConfigError> {
         let source = || file.map(|file| file.display().to_string());
         let unreadable = |error: figment::Error| ConfigError {
             faults: vec![Fault {

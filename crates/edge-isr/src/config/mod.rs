@@ -21,7 +21,7 @@ mod warm_key;
 pub use self::error::{ConfigError, Fault};
 pub use self::keys::keys;
 pub use self::listing::Entry;
-pub use self::load::{DEFAULT_FILE, Loaded, load};
+pub use self::load::{DEFAULT_FILE, Loaded, load, parse};
 pub use self::model::{
     AdminConfig, Config, EdgeConfig, ListenConfig, RuleConfig, SiteConfig, StoreConfig, WarmConfig,
     WorkerConfig,

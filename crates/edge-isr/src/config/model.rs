@@ -38,6 +38,36 @@ pub struct Config {
     pub admin: AdminConfig,
 }
 
+impl Config {
+    /// Takes note of the address that the edge got where the configuration asks for any free port.
+    /// A site without hosts of its own is then visited there.
+    pub fn listens_on(&mut self, edge: SocketAddr) {
+        if self.site.hosts == [address_as_origin(self.listen.edge)] {
+            self.site.hosts = vec![address_as_origin(edge)];
+        }
+        self.listen.edge = edge;
+    }
+
+    /// Where workers reach this process's edge, as `http://host:port`.
+    #[must_use]
+    pub fn edge_reached_at(&self) -> String {
+        let reached_at = self.listen.edge_reached_at.clone();
+        reached_at
+            .unwrap_or_else(|| address_as_origin(self.listen.edge))
+            .as_str()
+            .to_owned()
+    }
+}
+
+/// The origin by which somebody on this machine reaches an address.
+pub(super) fn address_as_origin(address: SocketAddr) -> SiteOrigin {
+    let text = match address.ip() {
+        ip if ip.is_unspecified() => format!("http://localhost:{}", address.port()),
+        _ => format!("http://{address}"),
+    };
+    SiteOrigin::parse(&text).expect("an IP address and a port are an origin")
+}
+
 /// Which site this is.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -56,6 +86,8 @@ pub struct SiteConfig {
 pub struct ListenConfig {
     /// For visitors.
     pub edge: SocketAddr,
+    /// Where the workers of all machines reach the edge; `None` where that is the same address.
+    pub edge_reached_at: Option<SiteOrigin>,
     /// For the admin API.
     pub admin: SocketAddr,
 }

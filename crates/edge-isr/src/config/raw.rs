@@ -46,6 +46,7 @@ impl Default for Site {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Listen {
     pub(super) edge: String,
+    pub(super) edge_reached_at: Option<String>,
     pub(super) admin: String,
 }
 
@@ -53,6 +54,7 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             edge: "127.0.0.1:8080".into(),
+            edge_reached_at: None,
             admin: "127.0.0.1:8081".into(),
         }
     }

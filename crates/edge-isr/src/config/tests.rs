@@ -156,7 +156,7 @@ fn several_faults_are_reported_together_each_with_its_key_and_source() {
         about("edge.max_lag", "is 1h: use 50ms to 1m"),
         "{faults:#?}"
     );
-    assert!(about("warm.rate", "use at least 1"), "{faults:#?}");
+    assert!(about("warm.rate", "is 0: use 1 to 10000"), "{faults:#?}");
     assert!(
         about("warm.rat", "did you mean `warm.rate`?"),
         "{faults:#?}"
@@ -292,7 +292,11 @@ fn values_that_make_no_sense_together_are_refused() {
         ("[site]\nname = \"My Site\"\n", "has to be 1 to 64"),
         ("[admin]\ntoken = \"short\"\n", "fewer than 16 bytes"),
         ("[warm]\nkey = \"short\"\n", "fewer than 16 bytes"),
-        ("[[rule]]\npath = \"blog\"\n", "begins with `/`"),
+        ("[[rule]]\npath = \"blog\"\n", "begin it with / or *"),
+        (
+            "[[rule]]\npath = \"/blog/*\"\ntags = [\"post:{2}\"]\n",
+            "name one it has",
+        ),
         (
             "[[rule]]\npath = \"/\"\ns_maxage = \"500ms\"\n",
             "not a whole number of seconds",

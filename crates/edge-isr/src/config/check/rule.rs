@@ -1,7 +1,8 @@
 //! Checks one `[[rule]]`.
 
 use http::HeaderName;
-use isr_core::Policy;
+use isr_core::{BoxError, CookieNames, Policy};
+use isr_edge::{Pattern, Rule, TagTemplate};
 
 use super::Faults;
 use crate::config::model::RuleConfig;
@@ -10,11 +11,15 @@ use crate::config::raw;
 /// Checks the rule at an index, counted from 0.
 pub(super) fn check(index: usize, raw: &raw::Rule, faults: &mut Faults) -> RuleConfig {
     let key = |field: &str| format!("rule.{index}.{field}");
-    if !raw.path.starts_with('/') {
-        faults.push(
-            key("path"),
-            "has to be a path that begins with `/`, such as /blog/**",
-        );
+    let pattern = Pattern::parse(&raw.path);
+    if let Err(fault) = &pattern {
+        faults.push(key("path"), format!("cannot be used: {fault}"));
+    }
+    if let Err(fault) = templates(&raw.tags, pattern.ok()) {
+        faults.push(key("tags"), format!("cannot be used: {fault}"));
+    }
+    if let Err(fault) = CookieNames::new(raw.ignore_cookies.iter().cloned()) {
+        faults.push(key("ignore_cookies"), format!("cannot be used: {fault}"));
     }
     let policy = policy(raw, |field, message| faults.push(key(field), message));
     if policy.is_none() && !raw.ignore_cookies.is_empty() {
@@ -29,6 +34,18 @@ pub(super) fn check(index: usize, raw: &raw::Rule, faults: &mut Faults) -> RuleC
         policy,
         ignore_cookies: raw.ignore_cookies.clone(),
     }
+}
+
+/// Whether every template can be read, and uses only what the pattern captures.
+fn templates(tags: &[String], pattern: Option<Pattern>) -> Result<(), BoxError> {
+    let templates = tags
+        .iter()
+        .map(|tag| TagTemplate::parse(tag))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(pattern) = pattern {
+        Rule::new(pattern).with_tags(templates)?;
+    }
+    Ok(())
 }
 
 /// The rule's policy; `None` when it says nothing about lifetimes.

@@ -1,0 +1,109 @@
+//! The admin API: HTTP for whoever runs a site, and for origins that are not written in Rust.
+//!
+//! Everything is under `/v1`, in JSON; errors are problem details (RFC 9457). Handlers know the traits
+//! of every seam and no implementation. A request is applied as a whole or not at all.
+
+mod auth;
+mod bind;
+mod body;
+mod dead_letters;
+mod health;
+mod items;
+mod lookup;
+mod openapi;
+mod plan;
+mod problem;
+mod receipts;
+mod revalidate;
+mod views;
+mod warm;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use edge_isr::core::{
+    CdnConnector, RevalidateOptions, Revalidator, Secret, Store, UrlRules, Warmer,
+};
+
+pub(crate) use self::lookup::{BoundTagView, GraphView, PageView, SenderView, TagSize, TagView};
+pub(crate) use self::openapi::document as openapi_document;
+pub(crate) use self::plan::{PlanView, TierPlan};
+pub(crate) use self::problem::Problem;
+pub(crate) use self::receipts::ReceiptList;
+pub(crate) use self::revalidate::{RevalidateAnswer, RevalidateRequest, Wait};
+pub(crate) use self::views::{ModeView, ReceiptView, TargetView, TierView};
+pub(crate) use self::warm::{WarmAnswer, WarmedView};
+
+/// What the API acts on.
+pub(crate) struct Admin {
+    /// The store.
+    pub(crate) store: Arc<dyn Store>,
+    /// Accepts revalidations.
+    pub(crate) revalidator: Arc<dyn Revalidator>,
+    /// Warms pages on request.
+    pub(crate) warmer: Arc<dyn Warmer>,
+    /// Every tier, nearest the origin first.
+    pub(crate) tiers: Vec<Arc<dyn CdnConnector>>,
+    /// The name of the tier that is the built-in edge.
+    pub(crate) edge_tier: String,
+    /// Which URLs are one page.
+    pub(crate) urls: UrlRules,
+    /// What a revalidation does when its caller chooses nothing.
+    pub(crate) defaults: RevalidateOptions,
+    /// How long after its last byte a response may still be stored by a tier.
+    pub(crate) settling_time: Duration,
+    /// What callers must know; `None` lets everybody in who can reach the listener.
+    pub(crate) token: Option<Secret>,
+    /// Bytes of the largest request body.
+    pub(crate) largest_body: usize,
+    /// Renders the metrics in the Prometheus text format.
+    pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every handler is given.
+type Shared = axum::extract::State<Arc<Admin>>;
+
+/// The whole API. `/healthz` and `/readyz` are open to whoever can reach the listener.
+pub(crate) fn router(admin: Arc<Admin>) -> Router {
+    let largest_body = admin.largest_body;
+    let guarded = Router::new()
+        .route("/v1/bind", post(bind::bind))
+        .route("/v1/unbind", post(bind::unbind))
+        .route("/v1/generation", get(bind::generation))
+        .route("/v1/revalidate", post(revalidate::revalidate))
+        .route("/v1/warm", post(warm::warm))
+        .route("/v1/tags/{tag}", get(lookup::tag))
+        .route("/v1/urls", get(lookup::url))
+        .route("/v1/graph", get(lookup::graph))
+        .route("/v1/receipts", get(receipts::list))
+        .route("/v1/receipts/{id}", get(receipts::one))
+        .route("/v1/dead-letters", get(dead_letters::list))
+        .route("/v1/dead-letters/replay", post(dead_letters::replay))
+        .route("/v1/openapi.json", get(openapi::serve))
+        .route("/metrics", get(health::metrics))
+        .fallback(problem::no_such_resource)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&admin), auth::require_token));
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .merge(guarded)
+        .layer(DefaultBodyLimit::max(largest_body))
+        .with_state(admin)
+}
+
+#[cfg(test)]
+mod tests;

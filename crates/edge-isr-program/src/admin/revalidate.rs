@@ -1,0 +1,219 @@
+//! Asking for a revalidation.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use edge_isr::core::{
+    Receipt, RevalidateOptions, RevalidationId, Source, StoreError, Target, Targets, TierState,
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, timeout_at};
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::items::Items;
+use super::plan::{PlanView, plan};
+use super::problem::Problem;
+use super::views::{ModeView, ReceiptView};
+use super::{Admin, Shared};
+
+/// How often a receipt that is waited for is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How long a caller waits who does not say, in seconds.
+const DEFAULT_TIMEOUT: u64 = 30;
+
+/// The longest wait, in seconds.
+const LONGEST_TIMEOUT: u64 = 600;
+
+/// What changed. At least one target; everything only alone.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RevalidateRequest {
+    /// Tags whose pages are revalidated.
+    pub(crate) tags: Vec<String>,
+    /// Absolute URLs of single pages.
+    pub(crate) urls: Vec<String>,
+    /// Absolute URLs of pages that are revalidated with everything beneath them, by whole path
+    /// segments.
+    pub(crate) prefixes: Vec<String>,
+    /// Hosts all of whose pages are revalidated, with the port when it is not the scheme's default.
+    pub(crate) hosts: Vec<String>,
+    /// Every page of the site. Cannot be combined with other targets.
+    pub(crate) everything: bool,
+    /// How copies are treated. Default: as configured.
+    pub(crate) mode: Option<ModeView>,
+    /// Whether pages are warmed after the purge. Default: as configured.
+    pub(crate) warm: Option<bool>,
+    /// What to wait for before answering.
+    pub(crate) wait: Wait,
+    /// How long to wait, in seconds: at most 600. Default: 30.
+    pub(crate) timeout_seconds: Option<u64>,
+    /// Finds out what would be done, and does nothing.
+    pub(crate) dry_run: bool,
+    /// The revalidation's name, a UUID. The same request may then be sent twice without happening
+    /// twice.
+    pub(crate) id: Option<String>,
+}
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wait {
+    /// Nothing: the revalidation is stored durably, and this instance serves nothing that it
+    /// concerns as fresh.
+    #[default]
+    None,
+    /// Every live edge: none of them serves anything that it concerns as fresh.
+    Edges,
+    /// Nothing made from older data can appear on any tier any more.
+    Settled,
+    /// Nothing is left to do, warming included.
+    Done,
+}
+
+impl Wait {
+    fn is_over(self, receipt: &Receipt, edge_tier: &str) -> bool {
+        let acknowledged = |state| matches!(state, TierState::Confirmed | TierState::Settled);
+        receipt.phase.is_final()
+            || match self {
+                Self::None => true,
+                Self::Edges => receipt
+                    .tiers
+                    .iter()
+                    .any(|tier| tier.connector == edge_tier && acknowledged(tier.state)),
+                Self::Settled => receipt.settled,
+                Self::Done => false,
+            }
+    }
+}
+
+/// A revalidation that was accepted, or what one would do.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RevalidateAnswer {
+    /// What has been seen to happen so far.
+    Receipt(ReceiptView),
+    /// What would be done.
+    Plan(PlanView),
+}
+
+/// Revalidates every page that depends on what changed: purges it on every tier, then warms it.
+#[utoipa::path(post, path = "/v1/revalidate", tag = "revalidations",
+    request_body = RevalidateRequest,
+    responses(
+        (status = 200, description = "What was waited for has come about; or the plan of a dry run",
+         body = RevalidateAnswer),
+        (status = 202, description = "Stored durably, and not as far yet as was asked for",
+         body = RevalidateAnswer),
+        (status = 413, description = "The body is too large", body = Problem),
+        (status = 422, description = "An item is malformed; nothing was applied", body = Problem),
+        (status = 503, description = "The store is away; whether anything was stored is unknown, and \
+         asking again with the same id is safe", body = Problem),
+    ))]
+pub(super) async fn revalidate(
+    State(admin): Shared,
+    Body(request): Body<RevalidateRequest>,
+) -> Result<Response, Problem> {
+    let (targets, id) = read(&admin, &request)?;
+    if request.dry_run {
+        let plan = plan(&admin, &targets).await?;
+        return Ok(Json(RevalidateAnswer::Plan(plan)).into_response());
+    }
+    let options = RevalidateOptions {
+        mode: request.mode.map_or(admin.defaults.mode, Into::into),
+        warm: request.warm.unwrap_or(admin.defaults.warm),
+        ..admin.defaults.clone()
+    };
+    let mut receipt = Receipt::new(targets, options, Source::Api);
+    if let Some(id) = id {
+        receipt = receipt.with_id(id);
+    }
+    let receipt = admin.revalidator.revalidate(receipt).await?;
+    let seconds = request
+        .timeout_seconds
+        .unwrap_or(DEFAULT_TIMEOUT)
+        .min(LONGEST_TIMEOUT);
+    let receipt = wait(&admin, receipt, request.wait, Duration::from_secs(seconds)).await?;
+    let over = request.wait != Wait::None && request.wait.is_over(&receipt, &admin.edge_tier);
+    let status = if over {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok((
+        status,
+        Json(RevalidateAnswer::Receipt(ReceiptView::from(&receipt))),
+    )
+        .into_response())
+}
+
+fn read(
+    admin: &Admin,
+    request: &RevalidateRequest,
+) -> Result<(Targets, Option<RevalidationId>), Problem> {
+    let mut items = Items::default();
+    let tags = items.tags("tags", &request.tags);
+    let urls = items.urls("urls", &request.urls, &admin.urls);
+    let prefixes = items.urls("prefixes", &request.prefixes, &admin.urls);
+    let hosts = request.hosts.iter().enumerate();
+    let hosts: Vec<String> = hosts
+        .filter_map(|(index, host)| items.note(&format!("hosts[{index}]"), read_host(admin, host)))
+        .collect();
+    let id = items.parsed("id", request.id.as_ref());
+    let list = (tags.into_iter().map(Target::Tag))
+        .chain(urls.into_iter().map(Target::Url))
+        .chain(
+            prefixes
+                .into_iter()
+                .map(|url| Target::Prefix(url.without_query())),
+        )
+        .chain(hosts.into_iter().map(Target::Host));
+    let list: Vec<Target> = list.collect();
+    items.done()?;
+    let targets = match (request.everything, list.is_empty()) {
+        (true, true) => Ok(Targets::everything()),
+        (true, false) => Targets::new(list.into_iter().chain([Target::Everything])),
+        (false, _) => Targets::new(list),
+    };
+    let refused = |fault: edge_isr::core::InvalidTargets| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, fault.to_string())
+    };
+    Ok((targets.map_err(refused)?, id))
+}
+
+/// A host in canonical spelling: that of a URL with it.
+fn read_host(admin: &Admin, host: &str) -> Result<String, String> {
+    let refused = || format!("`{host}` is no host: write it as in a URL, such as example.com:8443");
+    if host.contains(['/', '?', '#', '@']) {
+        return Err(refused());
+    }
+    let page = admin
+        .urls
+        .normalise(&format!("https://{host}/"))
+        .map_err(|_| refused())?;
+    Ok(page.url.host().to_owned())
+}
+
+/// Waits until a revalidation has come as far as was asked for, or the time is up.
+async fn wait(
+    admin: &Admin,
+    mut receipt: Receipt,
+    wait: Wait,
+    patience: Duration,
+) -> Result<Receipt, StoreError> {
+    let deadline = Instant::now() + patience;
+    while !wait.is_over(&receipt, &admin.edge_tier) {
+        if timeout_at(deadline, sleep(POLL)).await.is_err() {
+            break;
+        }
+        match admin.revalidator.receipt(&receipt.id).await? {
+            Some(newer) => receipt = newer,
+            None => break,
+        }
+    }
+    Ok(receipt)
+}

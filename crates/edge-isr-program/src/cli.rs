@@ -1,0 +1,268 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Incremental static revalidation for any web origin: the speed of static pages, the freshness of
+/// dynamic ones.
+#[derive(Debug, Parser)]
+#[command(
+    name = "edge-isr",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Exit status: 0 all went well; 1 what was asked for failed; 2 the command line or the configuration is \
+wrong; 3 the server or the store cannot be reached.\n\n\
+Begin with `edge-isr demo`."
+)]
+pub(crate) struct Cli {
+    /// Write JSON in place of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more on standard error; twice for still more. EDGE_ISR_LOG says exactly what
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// The configuration file; ./edge-isr.toml if there is one
+    #[arg(long, global = true, value_name = "FILE", env = "EDGE_ISR_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the edge cache, the worker and the admin API in front of an origin
+    #[command(after_help = "\
+Examples:
+  EDGE_ISR_SITE__ORIGIN=http://127.0.0.1:3000 edge-isr serve
+  edge-isr serve --config /etc/edge-isr.toml --require-store")]
+    Serve(Serve),
+    /// Show everything on a small sample site, then stay up to be looked at
+    #[command(after_help = "\
+Examples:
+  edge-isr demo           visit, edit, watch; then open the printed addresses
+  edge-isr demo --once    exit with 1 when an expectation did not hold")]
+    Demo(Demo),
+    /// Revalidate every page that depends on what changed [asks the running server]
+    #[command(after_help = "\
+Examples:
+  edge-isr revalidate post:42 posts
+  edge-isr revalidate --url https://example.com/about --wait
+  edge-isr revalidate category:7 --dry-run
+  edge-isr revalidate --prefix https://example.com/blog --hard")]
+    Revalidate(Revalidate),
+    /// Remove every copy of pages, and do not warm them [asks the running server]
+    #[command(after_help = "\
+Examples:
+  edge-isr purge https://example.com/draft
+  edge-isr purge https://example.com/a https://example.com/b --wait")]
+    Purge(Purge),
+    /// Request pages so that the edges hold them [asks the running server]
+    #[command(after_help = "\
+Examples:
+  edge-isr warm https://example.com/ https://example.com/blog")]
+    Warm(Warm),
+    /// Show what is known of a tag, a page or a revalidation [asks the running server]
+    #[command(after_help = "\
+Examples:
+  edge-isr status                                  the newest revalidations
+  edge-isr status --tag post:42                    the pages of a tag
+  edge-isr status --url https://example.com/blog   the tags of a page
+  edge-isr status --receipt 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f")]
+    Status(Status),
+    /// Look at the tag graph [asks the running server]
+    #[command(subcommand)]
+    Graph(Graph),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  edge-isr completions bash > /etc/bash_completion.d/edge-isr")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the OpenAPI description of the admin API
+    #[command(after_help = "\
+Examples:
+  edge-isr openapi > openapi.json")]
+    Openapi,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Exit with 3 when the store cannot be reached at the start, in place of serving pages with
+    /// short lifetimes until it can
+    #[arg(long)]
+    pub(crate) require_store: bool,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End after the timeline, with 1 when an expectation did not hold
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// Arguments of `revalidate`.
+#[derive(Debug, Args)]
+pub(crate) struct Revalidate {
+    /// Tags whose pages are revalidated
+    #[arg(value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+    /// A single page; can be repeated
+    #[arg(long = "url", value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    /// A page with everything beneath it, by whole path segments; can be repeated
+    #[arg(long = "prefix", value_name = "URL")]
+    pub(crate) prefixes: Vec<String>,
+    /// Every page of a host; can be repeated
+    #[arg(long = "host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// Every page of the site
+    #[arg(long, conflicts_with_all = ["tags", "urls", "prefixes", "hosts"])]
+    pub(crate) everything: bool,
+    /// Never serve a copy again, in place of serving it while it is revalidated
+    #[arg(long)]
+    pub(crate) hard: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// What to wait for.
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    /// Wait until nothing made from older data can appear anywhere
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait until no edge serves anything of it as fresh
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) wait_edges: bool,
+    /// How long to wait, in seconds: at most 600
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+}
+
+/// Arguments of `purge`.
+#[derive(Debug, Args)]
+pub(crate) struct Purge {
+    /// The pages
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Arguments of `warm`.
+#[derive(Debug, Args)]
+pub(crate) struct Warm {
+    /// The pages
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// A tag: which pages are bound to it
+    #[arg(long, group = "what")]
+    pub(crate) tag: Option<String>,
+    /// A page: which tags it is bound to
+    #[arg(long, group = "what")]
+    pub(crate) url: Option<String>,
+    /// A revalidation: how far it has come
+    #[arg(long, group = "what", value_name = "ID")]
+    pub(crate) receipt: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Which running server to ask.
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    /// The admin API of the running server; the configuration's `listen.admin` if not given
+    #[arg(long, value_name = "URL", env = "EDGE_ISR_SERVER")]
+    pub(crate) server: Option<String>,
+    /// A file that holds the API's token; else EDGE_ISR_TOKEN, else the configuration's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// What to look at in the tag graph.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Graph {
+    /// How large it is, what waits to be done, and who sends responses
+    #[command(after_help = "\
+Examples:
+  edge-isr graph stats --json | jq .pages")]
+    Stats(Server),
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Report every fault, with its key and where it came from
+    #[command(after_help = "\
+Examples:
+  edge-isr config check --config edge-isr.toml")]
+    Check,
+    /// Show every key with its effective value and where that came from; secrets as ***
+    #[command(after_help = "\
+Examples:
+  edge-isr config print > edge-isr.toml")]
+    Print,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        fn visit(command: &clap::Command) {
+            for inner in command
+                .get_subcommands()
+                .filter(|inner| inner.get_name() != "help")
+            {
+                if inner.has_subcommands() {
+                    visit(inner);
+                } else {
+                    let help = inner
+                        .get_after_help()
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
+                    assert!(
+                        help.starts_with("Examples:"),
+                        "{} shows none",
+                        inner.get_name()
+                    );
+                }
+            }
+        }
+        visit(&Cli::command());
+    }
+}

@@ -1,0 +1,21 @@
+//! `edge-isr graph`: the tag graph.
+
+use std::path::Path;
+
+use crate::admin::GraphView;
+use crate::cli;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::render;
+
+pub(super) async fn run(
+    what: &cli::Graph,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let cli::Graph::Stats(server) = what;
+    let graph: GraphView = Client::new(server, file)?.get(&["graph"], &[]).await?;
+    output.result(&graph, || render::graph(&graph, output));
+    Ok(())
+}

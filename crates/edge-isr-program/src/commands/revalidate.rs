@@ -1,0 +1,86 @@
+//! `edge-isr revalidate`: something changed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::admin::{ModeView, ReceiptView, RevalidateAnswer, RevalidateRequest, Wait};
+use crate::cli;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::render;
+
+pub(super) async fn run(
+    arguments: &cli::Revalidate,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let no_target = arguments.tags.is_empty()
+        && arguments.urls.is_empty()
+        && arguments.prefixes.is_empty()
+        && arguments.hosts.is_empty();
+    if no_target && !arguments.everything {
+        return Err(Failure::Usage(
+            "nothing to revalidate: name tags, or --url, --prefix, --host or --everything".into(),
+        ));
+    }
+    let request = RevalidateRequest {
+        tags: arguments.tags.clone(),
+        urls: arguments.urls.clone(),
+        prefixes: arguments.prefixes.clone(),
+        hosts: arguments.hosts.clone(),
+        everything: arguments.everything,
+        mode: arguments.hard.then_some(ModeView::Hard),
+        dry_run: arguments.dry_run,
+        ..RevalidateRequest::default()
+    };
+    let client = Client::new(&arguments.server, file)?;
+    send(&client, request, &arguments.wait, output).await
+}
+
+/// Sends a request, shows the answer, and fails when what was waited for did not come about.
+pub(super) async fn send(
+    client: &Client,
+    mut request: RevalidateRequest,
+    wait: &cli::Wait,
+    output: &Output,
+) -> Result<(), Failure> {
+    request.wait = match (wait.wait, wait.wait_edges) {
+        (true, _) => Wait::Settled,
+        (_, true) => Wait::Edges,
+        _ => Wait::None,
+    };
+    request.timeout_seconds = Some(wait.timeout);
+    let answer: RevalidateAnswer = client
+        .post(&["revalidate"], &request, Duration::from_secs(wait.timeout))
+        .await?;
+    match &answer {
+        RevalidateAnswer::Plan(plan) => {
+            output.result(plan, || render::plan(plan));
+            Ok(())
+        }
+        RevalidateAnswer::Receipt(receipt) => {
+            output.result(receipt, || render::receipt(receipt, output));
+            verdict(receipt, request.wait, wait.timeout)
+        }
+    }
+}
+
+fn verdict(receipt: &ReceiptView, wait: Wait, timeout: u64) -> Result<(), Failure> {
+    if receipt.phase == "failed" {
+        let error = receipt.error.as_deref().unwrap_or("see the receipt");
+        return Err(Failure::Asked(format!("the revalidation failed: {error}")));
+    }
+    if receipt.tiers.iter().any(|tier| tier.state == "failed") {
+        return Err(Failure::Asked(
+            "the revalidation failed on a tier: see above".into(),
+        ));
+    }
+    if wait == Wait::Settled && !receipt.settled {
+        return Err(Failure::Asked(format!(
+            "not settled within {timeout} s; it goes on: status --receipt {}",
+            receipt.id
+        )));
+    }
+    Ok(())
+}

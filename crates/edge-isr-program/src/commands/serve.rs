@@ -1,0 +1,74 @@
+//! `edge-isr serve`: the edge cache, the worker and the admin API.
+
+use std::path::Path;
+
+use edge_isr::config::{self, Config, StoreConfig};
+use serde_json::json;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::server::Server;
+use crate::signals::told_to_stop;
+
+pub(super) async fn run(
+    arguments: &cli::Serve,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let config = config::load(file)?.config;
+    let shown = Shown::of(&config);
+    let server = Server::start(config).await?;
+    if let Err(error) = server.store_answers().await {
+        let waits = error.is_retryable() && !arguments.require_store;
+        let text = format!("{:#}", anyhow::Error::from(error));
+        if !waits {
+            server.stop().await;
+            return Err(Failure::Unreachable(format!("{text} ({})", shown.store)));
+        }
+        tracing::warn!(
+            "{text} ({}): pages are served with short lifetimes until it can",
+            shown.store
+        );
+    }
+    let (edge, admin) = (
+        format!("http://{}", server.edge),
+        format!("http://{}", server.admin),
+    );
+    let ready = json!({"edge": edge, "admin": admin, "origin": shown.origin, "store": shown.store});
+    output.result(&ready, || {
+        format!(
+            "edge    {edge}  in front of {}\nadmin   {admin}\nstore   {}",
+            shown.origin, shown.store
+        )
+    });
+    told_to_stop().await;
+    output.line("stopping: requests under way are finished first");
+    server.stop().await;
+    Ok(())
+}
+
+/// What is said of a configuration.
+struct Shown {
+    origin: String,
+    store: String,
+}
+
+impl Shown {
+    fn of(config: &Config) -> Self {
+        let origin = config
+            .site
+            .origin
+            .as_ref()
+            .map(|origin| origin.as_str().to_owned());
+        let store = match &config.store {
+            StoreConfig::Sqlite { path } => format!("sqlite, {}", path.display()),
+            // The URL may hold a password.
+            other => other.kind().to_owned(),
+        };
+        Self {
+            origin: origin.unwrap_or_default(),
+            store,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `edge-isr demo`: everything at work on a small sample site.
+//!
+//! The site, the edge cache in front of it and the admin API run on free ports of this machine, with
+//! their data in a temporary folder. [`script`] is what happens; [`record`] is what was seen;
+//! [`expectations`] is what had to be seen.
+
+mod expectations;
+mod record;
+mod report;
+mod script;
+mod site;
+mod visitor;
+
+use std::sync::Arc;
+
+use edge_isr::config;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use self::script::Script;
+use self::site::Site;
+use crate::cli;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::server::Server;
+use crate::signals::told_to_stop;
+
+/// Runs the demo.
+///
+/// # Errors
+///
+/// With `--once`, when an expectation did not hold; anything that keeps the demo from running.
+pub(crate) async fn run(arguments: &cli::Demo, output: &Output) -> Result<(), Failure> {
+    let folder = tempfile::tempdir().map_err(Failure::asked)?;
+    let stop = CancellationToken::new();
+    let site = Site::start(stop.clone()).await.map_err(Failure::asked)?;
+    let toml = format!(
+        "[site]\norigin = \"{}\"\n[listen]\nedge = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\npath = {}\n",
+        site.origin(),
+        json!(folder.path().join("store.sqlite3")),
+    );
+    let server = Server::start(config::parse(&toml)?.config).await?;
+    let admin = format!("http://{}", server.admin);
+    let client = Arc::new(Client::to(&admin, None)?);
+    site.tell_changes_to(Arc::clone(&client));
+
+    let edge = format!("http://{}", server.edge);
+    output.line(report::opening(&site.origin(), &edge, output));
+    let told = told_to_stop();
+    tokio::pin!(told);
+    let result = tokio::select! {
+        played = play(&site, &edge, &client, output) => match played {
+            Ok(held) if arguments.once => verdict(held),
+            Ok(_) => {
+                output.line(report::closing(&edge, &admin, output));
+                told.await;
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        },
+        () = &mut told => Ok(()),
+    };
+    server.stop().await;
+    stop.cancel();
+    result
+}
+
+/// Plays the script, shows what was seen, and says whether every expectation held.
+async fn play(site: &Site, edge: &str, client: &Client, output: &Output) -> Result<bool, Failure> {
+    let record = Script::new(site, edge, client, output)?.play().await?;
+    let checks = expectations::check(&record);
+    let held = checks.iter().all(|check| check.held);
+    output.result(
+        &json!({"pages": record.pages, "checks": checks, "held": held}),
+        || report::timeline(&record, &checks, output),
+    );
+    Ok(held)
+}
+
+fn verdict(held: bool) -> Result<(), Failure> {
+    if held {
+        Ok(())
+    } else {
+        Err(Failure::Asked(
+            "an expectation of the demo did not hold".into(),
+        ))
+    }
+}

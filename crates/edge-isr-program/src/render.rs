@@ -1,0 +1,246 @@
+//! What the server answers, as text for people.
+
+use crate::admin::{GraphView, PageView, PlanView, ReceiptView, TagView, WarmAnswer};
+use crate::output::{Column, Output, table};
+
+/// A revalidation as it stands.
+pub(crate) fn receipt(receipt: &ReceiptView, output: &Output) -> String {
+    let targets: Vec<String> = receipt.targets.iter().map(target).collect();
+    let phase = match (receipt.phase.as_str(), receipt.settled) {
+        ("failed", _) => output.bad("failed"),
+        ("done", true) => output.good("done, settled"),
+        (phase, true) => output.good(&format!("{phase}, settled")),
+        (phase, false) => output.notable(phase),
+    };
+    let mut text = format!("{}  {}\n", output.heading("revalidation"), receipt.id);
+    text += &format!("  targets  {}\n", targets.join(", "));
+    text += &format!("  mode     {}\n", mode(receipt));
+    text += &format!("  state    {phase}\n");
+    if let Some(error) = &receipt.error {
+        text += &format!("  error    {}\n", output.bad(error));
+    }
+    if !receipt.tiers.is_empty() {
+        text += "\n";
+        text += &tiers(receipt);
+    }
+    let warm = &receipt.warm;
+    if warm.warmed + warm.failed + warm.skipped > 0 {
+        text += &format!(
+            "\n  warmed   {} ({} seen to be new), {} failed, {} needed none\n",
+            warm.warmed, warm.verified, warm.failed, warm.skipped
+        );
+    }
+    text
+}
+
+fn mode(receipt: &ReceiptView) -> &'static str {
+    match receipt.mode {
+        crate::admin::ModeView::Soft => "soft",
+        crate::admin::ModeView::Hard => "hard",
+    }
+}
+
+fn tiers(receipt: &ReceiptView) -> String {
+    use Column::{Number, Text};
+    let columns = [
+        Text("tier"),
+        Text("state"),
+        Number("calls"),
+        Number("taken on"),
+        Number("refused"),
+        Text("error"),
+    ];
+    let row = |tier: &crate::admin::TierView| {
+        vec![
+            tier.tier.clone(),
+            tier.state.clone(),
+            tier.calls.to_string(),
+            tier.accepted.to_string(),
+            tier.rejected.to_string(),
+            tier.error.clone().unwrap_or_default(),
+        ]
+    };
+    indented(&table(&columns, receipt.tiers.iter().map(row)))
+}
+
+fn target(target: &crate::admin::TargetView) -> String {
+    match target.kind.as_str() {
+        "tag" | "url" => target.value.clone(),
+        "prefix" => format!("{} and beneath", target.value),
+        kind => format!("{kind} {}", target.value).trim_end().to_owned(),
+    }
+}
+
+/// The newest revalidations.
+pub(crate) fn receipts(receipts: &[ReceiptView]) -> String {
+    if receipts.is_empty() {
+        return "no revalidations yet".into();
+    }
+    let columns = ["id", "targets", "mode", "phase", "settled", "warmed"].map(Column::Text);
+    let row = |receipt: &ReceiptView| {
+        let mut targets: Vec<String> = receipt.targets.iter().take(3).map(target).collect();
+        if receipt.targets.len() > 3 {
+            targets.push(format!("and {} more", receipt.targets.len() - 3));
+        }
+        vec![
+            receipt.id.clone(),
+            targets.join(", "),
+            mode(receipt).to_owned(),
+            receipt.phase.clone(),
+            if receipt.settled { "yes" } else { "no" }.to_owned(),
+            receipt.warm.warmed.to_string(),
+        ]
+    };
+    table(&columns, receipts.iter().map(row))
+}
+
+/// What a revalidation would do.
+pub(crate) fn plan(plan: &PlanView) -> String {
+    let more = if plan.more { "at least " } else { "" };
+    let mut text = format!(
+        "{more}{} pages would be revalidated; nothing was done\n",
+        plan.pages
+    );
+    for page in &plan.some {
+        text += &format!("  {page}\n");
+    }
+    let listed = plan.some.len() as u64;
+    if plan.pages > listed {
+        text += &format!("  and {} more\n", plan.pages - listed);
+    }
+    let columns = [
+        Column::Text("tier"),
+        Column::Number("items"),
+        Column::Number("calls"),
+    ];
+    let row = |tier: &crate::admin::TierPlan| {
+        vec![
+            tier.tier.clone(),
+            tier.items.to_string(),
+            tier.calls.to_string(),
+        ]
+    };
+    format!("{text}\n{}", table(&columns, plan.tiers.iter().map(row)))
+}
+
+/// The pages of a tag.
+pub(crate) fn tag(view: &TagView) -> String {
+    if view.pages.is_empty() {
+        return format!("no page is bound to {}", view.tag);
+    }
+    let pages: String = view
+        .pages
+        .iter()
+        .map(|page| format!("  {page}\n"))
+        .collect();
+    format!(
+        "{} pages are bound to {}\n{pages}",
+        view.pages.len(),
+        view.tag
+    )
+}
+
+/// The tags of a page.
+pub(crate) fn page(page: &PageView) -> String {
+    let columns = [Column::Text("tag"), Column::Number("kept for up to")];
+    let row =
+        |tag: &crate::admin::BoundTagView| vec![tag.tag.clone(), seconds(tag.expires_in_seconds)];
+    format!(
+        "{}\n  generation  {}\n\n{}",
+        page.url,
+        page.generation,
+        indented(&table(&columns, page.tags.iter().map(row)))
+    )
+}
+
+/// How pages were warmed.
+pub(crate) fn warmed(answer: &WarmAnswer) -> String {
+    let columns = [
+        Column::Text("page"),
+        Column::Text("asked at"),
+        Column::Text("outcome"),
+        Column::Number("status"),
+        Column::Number("took"),
+        Column::Text(""),
+    ];
+    let row = |request: &crate::admin::WarmedView| {
+        vec![
+            request.url.clone(),
+            request.via.clone().unwrap_or_else(|| "its host".into()),
+            request.outcome.clone(),
+            request
+                .status
+                .map(|status| status.to_string())
+                .unwrap_or_default(),
+            request
+                .took_milliseconds
+                .map(|took| format!("{took} ms"))
+                .unwrap_or_default(),
+            request.detail.clone().unwrap_or_default(),
+        ]
+    };
+    table(&columns, answer.requests.iter().map(row))
+}
+
+/// The state of the graph.
+pub(crate) fn graph(graph: &GraphView, output: &Output) -> String {
+    let mut facts = vec![
+        ("pages", graph.pages.to_string()),
+        ("tags", graph.tags.to_string()),
+        ("edges", graph.edges.to_string()),
+        (
+            "revalidations",
+            graph.revalidations.iter().sum::<u64>().to_string(),
+        ),
+        (
+            "waiting",
+            format!(
+                "{} revalidations, {} pages",
+                graph.queue.revalidations, graph.queue.pages
+            ),
+        ),
+        ("given up on", graph.queue.dead.to_string()),
+    ];
+    if let Some(bytes) = graph.bytes {
+        facts.insert(3, ("bytes", bytes.to_string()));
+    }
+    let mut text: String = facts
+        .iter()
+        .map(|(name, value)| format!("{name:<14} {value}\n"))
+        .collect();
+    if !graph.largest_tags.is_empty() {
+        let row = |tag: &crate::admin::TagSize| vec![tag.tag.clone(), tag.pages.to_string()];
+        let columns = [Column::Text("tag"), Column::Number("pages")];
+        let rows = table(&columns, graph.largest_tags.iter().map(row));
+        text += &format!("\n{}\n{rows}", output.heading("largest tags"));
+    }
+    if !graph.senders.is_empty() {
+        let row = |sender: &crate::admin::SenderView| {
+            vec![
+                sender.id.clone(),
+                sender.role.clone(),
+                if sender.alive { "alive" } else { "dead" }.to_owned(),
+                sender.address.clone().unwrap_or_default(),
+            ]
+        };
+        let rows = table(
+            &["name", "role", "state", "address"].map(Column::Text),
+            graph.senders.iter().map(row),
+        );
+        text += &format!("\n{}\n{rows}", output.heading("senders"));
+    }
+    text
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!(" {line}\n")).collect()
+}
+
+fn seconds(count: u64) -> String {
+    match count {
+        0..=119 => format!("{count} s"),
+        120..=7199 => format!("{} min", count / 60),
+        7200..=172_799 => format!("{} h", count / 3600),
+        _ => format!("{} days", count / 86_400),
+    }
+}

@@ -1,0 +1,169 @@
+//! A running server: the edge cache, the engine behind it, and the admin API.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_isr::config::{Config, StoreConfig};
+use edge_isr::core::{CdnConnector, Position, StoreError};
+use edge_isr::edge::{EdgeConnector, ServeOptions};
+use edge_isr::graph::ServeLock;
+use edge_isr::{Engine, EngineOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Admin};
+use crate::failure::Failure;
+
+/// How long the store may take to answer for the first time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long callers of the admin API may take once the server is to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running server. Stop it with [`Server::stop`].
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Where visitors come in.
+    pub(crate) edge: SocketAddr,
+    /// Where the admin API listens.
+    pub(crate) admin: SocketAddr,
+    engine: Engine,
+    stop: CancellationToken,
+    serving: JoinHandle<bool>,
+    answering: JoinHandle<()>,
+    /// The right to serve from the data directory.
+    _lock: Option<ServeLock>,
+}
+
+impl Server {
+    /// Starts everything. The store need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// A data directory from which another server serves, addresses that are taken, and whatever no
+    /// waiting would mend.
+    pub(crate) async fn start(mut config: Config) -> Result<Self, Failure> {
+        if config.site.origin.is_none() {
+            let detail = "`site.origin` is missing: say where pages come from, such as http://127.0.0.1:3000 \
+                          (in the configuration file, or as EDGE_ISR_SITE__ORIGIN)";
+            return Err(Failure::Usage(detail.into()));
+        }
+        let lock = lock(&config.store)?;
+        let edge_listener = listen("listen.edge", config.listen.edge).await?;
+        let admin_listener = listen("listen.admin", config.listen.admin).await?;
+        let edge = edge_listener.local_addr().map_err(Failure::asked)?;
+        let admin = admin_listener.local_addr().map_err(Failure::asked)?;
+        config.listens_on(edge);
+
+        let edge_address = Some(config.edge_reached_at());
+        let options = EngineOptions {
+            edge_address,
+            ..EngineOptions::default()
+        };
+        let usage = |error: edge_isr::StartError| {
+            Failure::Usage(format!("{:#}", anyhow::Error::from(error)))
+        };
+        let engine = Engine::start(config, options).map_err(usage)?;
+        let cache = engine.edge().map_err(usage)?;
+
+        let stop = CancellationToken::new();
+        let serving = edge_isr::edge::serve(
+            edge_listener,
+            cache,
+            ServeOptions::default(),
+            stop.clone().cancelled_owned(),
+        );
+        let app = admin::router(Arc::new(api(&engine)));
+        let answering = answer(admin_listener, app, stop.clone());
+        Ok(Self {
+            edge,
+            admin,
+            engine,
+            stop,
+            serving: tokio::spawn(serving),
+            answering: tokio::spawn(answering),
+            _lock: lock,
+        })
+    }
+
+    /// Asks the store whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it answers; that it did not answer in time.
+    pub(crate) async fn store_answers(&self) -> Result<Position, StoreError> {
+        let late = |_| StoreError::Unavailable {
+            store: self.engine.config().store.kind().to_owned(),
+            source: "it did not answer in time".into(),
+        };
+        let store = self.engine.store();
+        let asked = tokio::time::timeout(PATIENCE, store.position()).await;
+        asked.map_err(late).and_then(std::convert::identity)
+    }
+
+    /// Ends it in good order: accepts no more, waits for requests under way, and accounts for what
+    /// had begun.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if !self.serving.await.unwrap_or(false) {
+            tracing::warn!("some requests had not ended and were broken off");
+        }
+        if tokio::time::timeout(GRACE, self.answering).await.is_err() {
+            tracing::warn!("some calls of the admin API had not ended and were broken off");
+        }
+        self.engine.stop().await;
+    }
+}
+
+/// Takes the right to serve from the folder of an embedded store.
+fn lock(store: &StoreConfig) -> Result<Option<ServeLock>, Failure> {
+    let StoreConfig::Sqlite { path } = store else {
+        return Ok(None);
+    };
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    match ServeLock::acquire(folder) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) => Err(Failure::Usage(format!(
+            "{:#} (store.path)",
+            anyhow::Error::from(error)
+        ))),
+    }
+}
+
+async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    let taken = |error| Failure::Usage(format!("`{key}` {address} cannot be listened on: {error}"));
+    TcpListener::bind(address).await.map_err(taken)
+}
+
+async fn answer(listener: TcpListener, app: axum::Router, stop: CancellationToken) {
+    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the admin API ended");
+    }
+}
+
+/// What the admin API acts on.
+fn api(engine: &Engine) -> Admin {
+    let config = engine.config();
+    let built_in: Arc<dyn CdnConnector> = Arc::new(EdgeConnector::new(engine.store()));
+    let metrics = engine.metrics();
+    Admin {
+        store: engine.store(),
+        revalidator: engine.revalidator(),
+        warmer: engine.warmer(),
+        tiers: vec![built_in],
+        edge_tier: EdgeConnector::NAME.to_owned(),
+        urls: config.urls.clone(),
+        defaults: engine.revalidate_options(),
+        settling_time: config.settling_time,
+        token: config.admin.token.clone(),
+        largest_body: config.admin.largest_body,
+        metrics: Box::new(move || metrics.render()),
+    }
+}
