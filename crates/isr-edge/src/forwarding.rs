@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use isr_core::{CacheOutcome, Generation, VariantKey, Verdict};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::body::{EdgeBody, no_request_body};
 use crate::cache_status::{CacheStatus, Forward};
@@ -23,6 +23,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How often a request joins others before it asks the origin itself.
 const ATTEMPTS: usize = 3;
+
+/// What waiting for another visitor's answer came to.
+enum Waited {
+    /// This visitor has his answer.
+    Answer(Box<Response<EdgeBody>>),
+    /// He has to ask for himself.
+    Alone,
+    /// He may join again.
+    Again,
+}
 
 impl Inner {
     /// Asks the origin, together with others who want the same.
@@ -61,24 +71,10 @@ impl Inner {
                     return self.lead(visit, why, stored, fetch).await;
                 }
                 Part::Wait(outcome) => {
-                    let wait =
-                        tokio::time::timeout(self.options.collapse_wait, outcome_of(outcome));
-                    match wait.await {
-                        Ok(Outcome::Stored(fresh)) => {
-                            if let Some(response) = self.collapsed(&visit, &fresh, why) {
-                                return response;
-                            }
-                        }
-                        Ok(Outcome::Failed(detail, as_what)) => {
-                            if let Some(response) =
-                                self.share_failure(&visit, why, stored.as_deref(), detail, as_what)
-                            {
-                                return response;
-                            }
-                            break;
-                        }
-                        Ok(Outcome::Again | Outcome::Pending) => {}
-                        Ok(Outcome::Unshared) | Err(_) => break,
+                    match self.wait(&visit, why, stored.as_deref(), outcome).await {
+                        Waited::Answer(response) => return *response,
+                        Waited::Alone => break,
+                        Waited::Again => {}
                     }
                 }
             }
@@ -89,6 +85,32 @@ impl Inner {
             return self.lead(visit, why, stored, fetch).await;
         }
         self.alone(visit, why).await
+    }
+
+    /// Waits for the answer that another visitor caused, for as long as that is allowed.
+    async fn wait(
+        &self,
+        visit: &Visit,
+        why: Forward,
+        stored: Option<&StoredResponse>,
+        outcome: watch::Receiver<Outcome>,
+    ) -> Waited {
+        let wait = tokio::time::timeout(self.options.collapse_wait, outcome_of(outcome));
+        let answer = match wait.await {
+            Ok(Outcome::Stored(fresh)) => match self.collapsed(visit, &fresh, why) {
+                Some(response) => response,
+                None => return Waited::Again,
+            },
+            Ok(Outcome::Failed(detail, as_what)) => {
+                match self.share_failure(visit, why, stored, detail, as_what) {
+                    Some(response) => response,
+                    None => return Waited::Alone,
+                }
+            }
+            Ok(Outcome::Again | Outcome::Pending) => return Waited::Again,
+            Ok(Outcome::Unshared) | Err(_) => return Waited::Alone,
+        };
+        Waited::Answer(Box::new(answer))
     }
 
     fn fetch(

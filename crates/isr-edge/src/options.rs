@@ -104,7 +104,7 @@ pub(crate) fn contains(networks: &[IpNet], address: IpAddr) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Downstream {
     /// How lifetimes are told to the tiers in front; none means that nothing but visitors is there,
-    /// or tiers that nobody purges. Default: none.
+    /// or tiers that nobody purges, unless the sender follows what is in flight to them. Default: none.
     pub dialects: Vec<Dialect>,
     /// Whether the origin's tag headers are passed on, for tiers that are purged by tag. Default: no.
     pub keep_tags: bool,

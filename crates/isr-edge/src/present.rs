@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use isr_core::{
@@ -205,7 +205,6 @@ fn select(
     };
     let length = bytes.len() as u64;
     let part = if ok && visit.method == Method::GET {
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         wanted_part(&visit.headers, length, entity_tag.as_ref(), last_modified)
     } else {
         Part::Whole
@@ -230,8 +229,8 @@ fn select(
     if let Some(range) = range {
         let value = HeaderValue::try_from(range).expect("digits are visible ASCII");
         headers.insert(CONTENT_RANGE, value);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     }
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let head_only = visit.method == Method::HEAD;
     (
         status,

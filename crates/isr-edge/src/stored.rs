@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::LAST_MODIFIED;
-use http::{HeaderMap, StatusCode};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use isr_core::{
     EntityTag, Footprint, Generation, Memo, Policy, Sender, VariantKey, VaryRule, Verdict,
 };
@@ -70,7 +70,15 @@ pub(crate) struct Head {
 }
 
 impl StoredResponse {
-    pub(crate) fn new(head: Head, body: Bytes) -> Self {
+    /// A response whose body has come whole. Its length is stated, and that parts of it are served
+    /// (RFC 9110 §8.6, §14.3).
+    pub(crate) fn new(mut head: Head, body: Bytes) -> Self {
+        head.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if head.status == StatusCode::OK {
+            head.headers
+                .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        }
         Self {
             status: head.status,
             headers: head.headers,

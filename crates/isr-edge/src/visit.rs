@@ -19,7 +19,7 @@ use crate::decide::Asked;
 use crate::edge::Inner;
 use crate::fields::wants_upgrade;
 
-/// The address that a request came from, as an extension of the request. [`crate::serve`] sets it.
+/// The address that a request came from, as an extension of the request. [`serve`](crate::serve()) sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
