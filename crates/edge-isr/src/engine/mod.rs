@@ -30,6 +30,9 @@ use crate::config::Config;
 /// Polls in the time within which a sender must know itself up to date.
 const POLLS_PER_LAG: u32 = 5;
 
+/// How often the store is asked for news at the least, however much lag is allowed.
+const LONGEST_POLL: Duration = Duration::from_millis(100);
+
 /// What a process is, and what it has beside its configuration.
 #[derive(Debug, Default)]
 pub struct EngineOptions {
@@ -71,6 +74,8 @@ impl Engine {
     ///
     /// See [`StartError`]: what no waiting would mend.
     pub fn start(config: Config, options: EngineOptions) -> Result<Self, StartError> {
+        // One TLS provider for everything in the process; where the application chose one, that stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
         let store = stores::store(&config.store, &config.site.name, &clock)?;
         let mut tiers: Vec<Arc<dyn CdnConnector>> =
@@ -85,7 +90,7 @@ impl Engine {
         let crawler = parts::crawler(&config, &warmup_key, &clock, &recorder)?;
 
         let sender_options = parts::sender_options(&config, &tiers, options.edge_address);
-        let poll = sender_options.max_lag / POLLS_PER_LAG;
+        let poll = (sender_options.max_lag / POLLS_PER_LAG).min(LONGEST_POLL);
         let sender = Sender::new(
             parts::name(sender_options.role),
             sender_options,
