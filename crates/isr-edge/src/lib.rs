@@ -17,6 +17,10 @@
 //!   were rendered tell shared caches in front not to keep them.
 //! - When the store is away pages are still served, with a short shared lifetime.
 //!
+//! A hit is answered without a task or a lock held across anything, in 16 allocations for a page of
+//! the site with a query: its URL, the copy of the stored fields, and the fields of the moment. The body
+//! is shared, never copied.
+//!
 //! Nothing is global: everything the cache works with is given to it as [`EdgeParts`]. Somebody else
 //! feeds its [`isr_core::Sender`] with the store's news.
 

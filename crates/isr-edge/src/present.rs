@@ -1,11 +1,11 @@
 //! Responses as they leave: lifetimes, `Age`, `Cache-Status`, 304 and 206.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, RETRY_AFTER,
+    CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use isr_core::{
@@ -178,10 +178,15 @@ fn select(
     headers: &mut HeaderMap,
     content: Content,
 ) -> (StatusCode, EdgeBody) {
-    let entity_tag = EntityTag::of(headers);
-    let last_modified = headers
-        .get(http::header::LAST_MODIFIED)
-        .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+    // Most visitors want the whole page, whatever they had before.
+    let picky = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]
+        .iter()
+        .any(|field| visit.headers.contains_key(field));
+    let (entity_tag, last_modified) = if picky {
+        validators(headers)
+    } else {
+        (None, None)
+    };
     let ok = status == StatusCode::OK;
     if ok && is_not_modified(&visit.headers, entity_tag.as_ref(), last_modified) {
         // RFC 9110 §15.4.5: fields of the representation itself are left out.
@@ -239,6 +244,17 @@ fn select(
         } else {
             EdgeBody::whole(bytes)
         },
+    )
+}
+
+/// What names the state of a representation (RFC 9110 §8.8).
+fn validators(headers: &HeaderMap) -> (Option<EntityTag>, Option<SystemTime>) {
+    let modified = headers
+        .get(LAST_MODIFIED)
+        .and_then(|value| value.to_str().ok());
+    (
+        EntityTag::of(headers),
+        modified.and_then(|date| httpdate::parse_http_date(date).ok()),
     )
 }
 
