@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Footprint, Generation, PageReason, PageWork, Partition, Position};
+use crate::{Footprint, Generation, PageReason, PageUrl, PageWork, Partition, Position};
 
 /// Responses that ended, remembered at most. Beyond this a sender can no longer say what it sent.
 const REMEMBERED: usize = 65_536;
@@ -54,6 +54,10 @@ pub(super) struct Flights {
     departed: HashMap<u64, Departed>,
     sent: VecDeque<Sent>,
     owed: Vec<Owed>,
+    /// How many of those have been listed, and so may be queued already as they are.
+    listed: usize,
+    /// Where each page is in `owed` that was not listed yet.
+    unlisted: HashMap<PageUrl, usize>,
     /// Set when something sent had to be forgotten too early.
     pub(super) forgot: bool,
 }
@@ -144,7 +148,17 @@ impl Flights {
             oldest: first,
             ..PageWork::new(url, again.least, PageReason::InFlight)
         };
+        if let Some(owed) = self
+            .unlisted
+            .get(&footprint.url)
+            .and_then(|&index| self.owed.get_mut(index))
+        {
+            owed.work = owed.work.merge(work);
+            owed.first = owed.first.min(again.first);
+            return;
+        }
         let partition = Partition::of(&footprint.url, partitions);
+        self.unlisted.insert(footprint.url.clone(), self.owed.len());
         self.owed.push(Owed {
             work,
             partition,
@@ -152,13 +166,25 @@ impl Flights {
         });
     }
 
-    pub(super) fn owed(&self) -> Vec<PageWork> {
+    pub(super) fn owed(&mut self) -> Vec<PageWork> {
+        self.listed = self.owed.len();
+        self.unlisted.clear();
         self.owed.iter().map(|owed| owed.work.clone()).collect()
     }
 
-    /// The first `count` of what was owed has been queued.
+    /// The first `count` of what was listed has been queued.
     pub(super) fn queued(&mut self, count: usize) {
-        self.owed.drain(..count.min(self.owed.len()));
+        let count = count.min(self.listed);
+        self.owed.drain(..count);
+        self.listed -= count;
+        for index in self.unlisted.values_mut() {
+            *index -= count;
+        }
+    }
+
+    /// Whether nothing is on its way, owed, or so lately sent that it must be remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.departed.is_empty() && self.sent.is_empty() && self.owed.is_empty() && !self.forgot
     }
 
     /// The position up to which nothing is on its way or owed, given the one that is known.

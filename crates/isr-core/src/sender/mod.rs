@@ -116,6 +116,8 @@ pub struct Sender {
     synced: AtomicU64,
     /// When the last report that was stored had been made, in microseconds; 0 for never.
     reported: AtomicU64,
+    /// How often its lease has run out.
+    lapses: AtomicU64,
 }
 
 /// A verdict remembered beside a stored response, good until the sender learns something new.
@@ -142,6 +144,7 @@ impl Sender {
             lessons: AtomicU64::new(1),
             synced: AtomicU64::new(0),
             reported: AtomicU64::new(0),
+            lapses: AtomicU64::new(0),
         })
     }
 
@@ -232,11 +235,16 @@ impl Sender {
         if !self.options.tracks {
             return Flight(None);
         }
+        let lapses = self.lapses.load(Ordering::Acquire);
         let number = self
             .flights
             .lock()
             .depart(Arc::clone(footprint), generation);
-        Flight(Some((Arc::clone(self), number)))
+        Flight(Some(Aboard {
+            sender: Arc::clone(self),
+            number,
+            lapses,
+        }))
     }
 
     /// Takes in what the store answered to a question asked at `asked` by this sender's clock.
@@ -261,7 +269,8 @@ impl Sender {
         }
     }
 
-    /// The pages that must be queued to be purged again, after the settling time.
+    /// The pages that must be queued to be purged again, after the settling time: each once, and once
+    /// more when it is owed anew after it was listed.
     #[must_use]
     pub fn owed(&self) -> Vec<PageWork> {
         self.flights.lock().owed()
@@ -302,13 +311,34 @@ impl Sender {
     /// ran out, or more was sent than is remembered. Workers then treat the old one as dead.
     /// Call it before each report.
     pub fn renew_if_needed(&self) {
-        let lapsed = self
-            .since(&self.reported)
-            .is_some_and(|since| since >= self.options.lease);
+        let lapsed = self.has_lapsed();
         let forgot = std::mem::take(&mut self.flights.lock().forgot);
         if self.options.tracks && (lapsed || forgot) {
             self.identity.lock().renewals += 1;
         }
+        if lapsed {
+            self.lapses.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether its last report has run out, so that others may count it as dead.
+    #[must_use]
+    pub fn has_lapsed(&self) -> bool {
+        self.since(&self.reported)
+            .is_some_and(|since| since >= self.options.lease)
+    }
+
+    /// Stops sharing for good, if nothing that was sent can be concerned by a revalidation that is
+    /// still to come; says whether that is so. Only then may the store forget this sender: what has
+    /// just left would be nobody's otherwise.
+    #[must_use]
+    pub fn withdraw(&self) -> bool {
+        let flights = self.flights.lock();
+        let nothing_left = flights.is_empty();
+        if nothing_left {
+            self.reported.store(0, Ordering::Release);
+        }
+        nothing_left
     }
 
     /// The clock it goes by.
@@ -397,26 +427,40 @@ fn micros(moment: Duration) -> u64 {
 /// A response on its way. Dropping it says that its last byte has left, or that it was broken off.
 #[derive(Debug)]
 #[must_use = "the response counts as gone when this is dropped"]
-pub struct Flight(Option<(Arc<Sender>, u64)>);
+pub struct Flight(Option<Aboard>);
+
+#[derive(Debug)]
+struct Aboard {
+    sender: Arc<Sender>,
+    number: u64,
+    /// How often the sender's lease had run out when it departed.
+    lapses: u64,
+}
 
 impl Flight {
     /// The response leaves as `no-store` after all, so nothing of it needs remembering.
     pub fn cancel(mut self) {
-        if let Some((sender, number)) = self.0.take() {
-            sender.flights.lock().cancel(number);
+        if let Some(aboard) = self.0.take() {
+            aboard.sender.flights.lock().cancel(aboard.number);
         }
     }
 
-    /// Whether the rest of the response may be sent; see [`Sender::may_share`].
+    /// Whether the rest of the response may be sent; see [`Sender::may_share`]. Once its sender has
+    /// been counted as dead it may not, though the sender may share again: what was purged on behalf
+    /// of the dead will not be purged again for a response that outlived it.
     #[must_use]
     pub fn may_go_on(&self) -> bool {
-        self.0.as_ref().is_none_or(|(sender, _)| sender.may_share())
+        self.0.as_ref().is_none_or(|aboard| {
+            let sender = &aboard.sender;
+            // In this order: a lapse is counted before the sender may share again.
+            sender.may_share() && sender.lapses.load(Ordering::Acquire) == aboard.lapses
+        })
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if let Some((sender, number)) = self.0.take() {
+        if let Some(Aboard { sender, number, .. }) = self.0.take() {
             let partitions = sender.partitions();
             sender
                 .flights

@@ -263,3 +263,67 @@ fn a_sender_that_sent_more_than_it_remembers_takes_a_new_name() {
     world.sender.renew_if_needed();
     assert_eq!(world.sender.id(), SenderId("one.1".into()));
 }
+
+#[test]
+fn a_page_is_owed_once_however_often_it_was_sent() {
+    let world = World::new();
+    let page = footprint("/1", 1);
+    for _ in 0..10 {
+        drop(world.sender.depart(&page, at(0)));
+    }
+    world.learn(&[(1, post(1), Mode::Soft)], 1);
+    world.learn(&[(2, post(1), Mode::Soft)], 2);
+    assert_eq!(world.owed(), [("/1".to_owned(), 2)]);
+    assert_eq!(world.sender.owed()[0].oldest, at(1), "both wait for it");
+    // What was listed may be queued as it was: what comes after that is owed anew.
+    world.learn(&[(3, post(1), Mode::Soft)], 3);
+    world.learn(&[(4, post(1), Mode::Soft)], 4);
+    world.sender.queued(1);
+    assert_eq!(world.clean(), 2);
+    assert_eq!(world.owed(), [("/1".to_owned(), 4)]);
+    world.sender.queued(1);
+    assert_eq!((world.clean(), world.owed()), (4, vec![]));
+}
+
+#[test]
+fn what_is_owed_is_kept_in_order_while_it_is_queued_in_parts() {
+    let world = World::new();
+    for path in ["/1", "/2", "/3"] {
+        drop(world.sender.depart(&footprint(path, 1), at(0)));
+    }
+    world.learn(&[(1, post(1), Mode::Soft)], 1);
+    assert_eq!(world.owed().len(), 3);
+    world.sender.queued(2);
+    world.learn(&[(2, post(1), Mode::Soft)], 2);
+    world.sender.queued(1);
+    world.learn(&[(3, post(1), Mode::Soft)], 3);
+    let owed = [("/1", 3), ("/2", 3), ("/3", 3)].map(|(path, number)| (path.to_owned(), number));
+    assert_eq!(world.owed(), owed);
+}
+
+#[test]
+fn a_response_does_not_outlive_the_lease_of_its_sender() {
+    let world = World::new();
+    world.sender.reported(world.clock.now());
+    let flight = world.sender.depart(&footprint("/1", 1), at(0));
+    world.clock.advance(6 * SECOND);
+    world.sender.renew_if_needed();
+    world.sender.reported(world.clock.now());
+    assert!(world.sender.may_share());
+    assert!(!flight.may_go_on(), "what it left behind was dealt with");
+    assert!(world.sender.depart(&footprint("/1", 1), at(0)).may_go_on());
+}
+
+#[test]
+fn a_sender_withdraws_only_when_nothing_it_sent_can_still_be_stored() {
+    let world = World::new();
+    world.sender.reported(world.clock.now());
+    let flight = world.sender.depart(&footprint("/1", 1), at(0));
+    assert!(!world.sender.withdraw(), "it is on its way");
+    drop(flight);
+    assert!(!world.sender.withdraw(), "it may still be stored");
+    assert!(world.sender.may_share());
+    world.clock.advance(3 * SECOND);
+    world.learn(&[], 0);
+    assert!(world.sender.withdraw() && !world.sender.may_share());
+}
