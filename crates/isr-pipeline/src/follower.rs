@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 /// Revalidations asked for at a time.
 const NEWS_AT_ONCE: usize = 1_000;
 
+/// Pages queued in one call.
+const PAGES_AT_ONCE: usize = 1_000;
+
 /// How a follower behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct FollowerOptions {
@@ -63,6 +66,7 @@ impl Follower {
                 self.recorder.record(&Event::Behind { by });
             }
             tokio::select! {
+                biased;
                 () = clock.sleep(self.options.poll) => {}
                 () = stop.cancelled() => {}
             }
@@ -88,14 +92,18 @@ impl Follower {
     ///
     /// Whatever the store answers.
     pub async fn catch_up(&self, position: &Position) -> Result<(), StoreError> {
-        loop {
-            // A position of another epoch is never covered: the history it belonged to is gone.
+        let knows = || {
             let known = self.sender.known();
-            if known.is_some_and(|known| known.covers(position) || known.epoch != position.epoch) {
-                return Ok(());
-            }
+            known.is_some_and(|known| known.covers(position))
+        };
+        while !knows() {
             self.step().await?;
+            // One that is of another epoch even now is never covered: its history is gone.
+            if self.sender.known().map(|known| known.epoch) != Some(position.epoch) {
+                break;
+            }
         }
+        Ok(())
     }
 
     async fn learn(&self) -> Result<(), StoreError> {
@@ -124,32 +132,39 @@ impl Follower {
     }
 
     async fn settle_debts(&self) -> Result<(), StoreError> {
-        let owed = self.sender.owed();
-        if !owed.is_empty() {
-            self.store
-                .queue_pages(&owed, self.sender.options().settling_time)
-                .await?;
-            self.sender.queued(owed.len());
+        let delay = self.sender.options().settling_time;
+        for some in self.sender.owed().chunks(PAGES_AT_ONCE) {
+            self.store.queue_pages(some, delay).await?;
+            self.sender.queued(some.len());
         }
         Ok(())
     }
 
     /// Reports what changed at once, and that it lives three times a lease.
     async fn report(&self, last: &mut Option<(SenderReport, Duration)>) -> Result<(), StoreError> {
-        self.sender.renew_if_needed();
-        let Some(report) = self.sender.report() else {
-            return Ok(());
-        };
-        let now = self.sender.clock().now();
-        let due = last
-            .as_ref()
-            .is_none_or(|(told, at)| *told != report || now >= *at + report.lease / 3);
-        if due {
+        loop {
+            self.sender.renew_if_needed();
+            let Some(report) = self.sender.report() else {
+                return Ok(());
+            };
+            let now = self.sender.clock().now();
+            let due = last
+                .as_ref()
+                .is_none_or(|(told, at)| *told != report || now >= *at + report.lease / 3);
+            if !due {
+                return Ok(());
+            }
             self.store.report(&report).await?;
-            self.sender.reported(now);
+            // A report that took so long that the one before it ran out has come too late: somebody
+            // may have dealt with this name as dead, and will not do so a second time.
+            let known_by_it = last.as_ref().is_some_and(|(told, _)| told.id == report.id);
+            let late = known_by_it && self.sender.has_lapsed();
             *last = Some((report, now));
+            if !late {
+                self.sender.reported(now);
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn step_or_record(&self) {
@@ -164,14 +179,24 @@ impl Follower {
         }
     }
 
-    /// The last word: a sender that is clean need not be waited for, nor mourned.
+    /// The last word: a sender whose last response has long been stored need not be waited for, nor
+    /// mourned. Until then it follows, since a revalidation may yet concern what it sent; one that
+    /// cannot end its responses in that time stays behind to be mourned.
     async fn leave(&self) {
-        self.step_or_record().await;
-        let clean = self
-            .sender
-            .report()
-            .is_some_and(|report| report.clean.covers(&report.known));
-        if clean && let Err(error) = self.store.dismiss(&self.sender.id()).await {
+        let clock = self.sender.clock();
+        let patience = self.sender.options().settling_time + 20 * self.options.poll;
+        let deadline = clock.now() + patience;
+        loop {
+            self.step_or_record().await;
+            if self.sender.withdraw() {
+                break;
+            }
+            if clock.now() >= deadline {
+                return;
+            }
+            clock.sleep(self.options.poll).await;
+        }
+        if let Err(error) = self.store.dismiss(&self.sender.id()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot sign off");
         }
     }
