@@ -84,6 +84,7 @@ impl Run {
     }
 
     async fn phases(&mut self) -> Result<(), Stop> {
+        self.meet_tiers();
         loop {
             match self.receipt.phase {
                 Phase::Queued | Phase::Failed => self.begin(),
@@ -97,33 +98,47 @@ impl Run {
                     self.enter(Phase::Settling).await?;
                 }
                 Phase::Settling => {
-                    if self.any_tier_failed() {
-                        return Err(Stop::GiveUp);
-                    }
                     self.settle().await?;
-                    if self.receipt.phase == Phase::Settling {
-                        self.receipt.phase = Phase::Done;
-                    }
+                    self.receipt.phase = Phase::Done;
                 }
                 Phase::Done => return Ok(()),
             }
         }
     }
 
-    /// Lists the tiers; those that are done stay done unless they are no longer the same.
-    fn begin(&mut self) {
+    /// Lists the tiers as they are configured here, which may be otherwise than where the revalidation
+    /// was worked on before. One that is new has to be purged; those that are done stay done.
+    fn meet_tiers(&mut self) {
         let tiers = &self.shared.parts.tiers;
-        let known = self
-            .receipt
-            .tiers
-            .iter()
-            .map(|tier| tier.connector.as_str());
-        if !known.eq(tiers.iter().map(|tier| tier.name())) {
-            self.receipt.tiers = tiers
-                .iter()
-                .map(|tier| TierReceipt::queued(tier.name()))
-                .collect();
+        let known = self.receipt.tiers.iter();
+        if known
+            .map(|tier| tier.connector.as_str())
+            .eq(tiers.iter().map(|tier| tier.name()))
+        {
+            return;
         }
+        let mut known = std::mem::take(&mut self.receipt.tiers);
+        for tier in tiers {
+            let found = known.iter().position(|old| old.connector == tier.name());
+            let mut receipt = found.map_or_else(
+                || TierReceipt::queued(tier.name()),
+                |index| known.swap_remove(index),
+            );
+            // The walk starts over, and so must what was half way through it.
+            if receipt.state == TierState::Sent {
+                receipt.state = TierState::Queued;
+            }
+            self.receipt.tiers.push(receipt);
+        }
+        self.restart_walk();
+        let queued = |tier: &TierReceipt| tier.state == TierState::Queued;
+        if !self.receipt.phase.is_final() && self.receipt.tiers.iter().any(queued) {
+            self.receipt.phase = Phase::Purging;
+        }
+    }
+
+    /// Starts from the front; tiers that are done stay done.
+    fn begin(&mut self) {
         for tier in &mut self.receipt.tiers {
             if tier.state == TierState::Failed {
                 tier.state = TierState::Queued;
@@ -168,6 +183,7 @@ impl Run {
         let mut work = pin!(work);
         loop {
             tokio::select! {
+                biased;
                 result = &mut work => return Ok(result),
                 () = parts.clock.sleep(options.lease / 3) => {
                     parts.store.save(&self.claim, &self.receipt, options.lease).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use isr_core::{Event, Milestone, Phase, SenderState, TierState};
+use isr_core::{Event, Milestone, Phase, Position, SenderState, TierState};
 
 use crate::revalidation::{Run, Stop};
 
@@ -10,29 +10,33 @@ use crate::revalidation::{Run, Stop};
 const SOON: Duration = Duration::from_millis(100);
 
 impl Run {
-    /// Settles the revalidation, or says when to look again. When a sender died before it was clean,
-    /// it goes back to purging.
+    /// Settles the revalidation, or says when to go on: to look again, or, when a sender died before
+    /// it was clean, to purge again.
     pub(crate) async fn settle(&mut self) -> Result<(), Stop> {
         if self.receipt.settled {
             return Ok(());
         }
-        if self.shared.foreign_tiers().next().is_some() && !self.nothing_in_flight().await? {
-            return Ok(());
+        if self.shared.foreign_tiers().next().is_some() {
+            self.nothing_in_flight().await?;
         }
-        self.receipt.settled = true;
         for tier in &mut self.receipt.tiers {
             if tier.state != TierState::Failed {
                 tier.state = TierState::Settled;
             }
         }
+        // Only now: whoever replays it later need purge nothing but the tiers that failed.
+        if self.any_tier_failed() {
+            return Err(Stop::GiveUp);
+        }
+        self.receipt.settled = true;
         self.reach(Milestone::Settled);
         self.save().await
     }
 
-    /// Whether every sender is clean and what they had in flight has been purged again. A dead sender
-    /// that was not clean sends the revalidation back to purging, which is not settled either.
-    async fn nothing_in_flight(&mut self) -> Result<bool, Stop> {
-        let position = self.position()?;
+    /// Goes on once every sender is clean and what they had in flight has been purged again. A dead
+    /// sender that was not clean sends the revalidation back to purging.
+    async fn nothing_in_flight(&mut self) -> Result<(), Stop> {
+        let position = self.position_to_settle().await?;
         let store = &self.shared.parts.store;
         let senders = store.senders().await?;
         let unclean = senders
@@ -51,14 +55,36 @@ impl Run {
             self.receipt.progress.mourned.extend(newly_dead);
             self.purge_foreign_tiers_again();
             self.receipt.phase = Phase::Purging;
-            self.save().await?;
-            return Ok(false);
+            // The last of what it sent may be stored until then, and the purge must find it.
+            return Err(Stop::Later(self.settling_time()));
         }
         if !alive.is_empty() || store.pages_outstanding(&position).await? > 0 {
             self.look_at_queue().await?;
             return Err(Stop::Later(SOON));
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// The longest time that a tier may take to store what it has received.
+    fn settling_time(&self) -> Duration {
+        let tiers = self.shared.foreign_tiers();
+        tiers
+            .map(|tier| tier.capabilities().settling_time)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// What senders must be clean up to. Nobody reports any more how far he is clean by a history that
+    /// was lost; whoever has heard of the one after it holds himself unclean, from its first number on,
+    /// for all that he sent before.
+    async fn position_to_settle(&self) -> Result<Position, Stop> {
+        let made = self.position()?;
+        let now = self.shared.parts.store.position().await?;
+        if now.epoch == made.epoch {
+            return Ok(made);
+        }
+        let numbers = now.numbers().iter().map(|&number| number.max(1));
+        Ok(Position::new(now.epoch, numbers))
     }
 
     async fn look_at_queue(&self) -> Result<(), Stop> {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{World, by_tag, footprint, page, targets};
-use isr_core::{Phase, Receipt, RevalidateOptions, Revalidator, Sender, Source};
+use crate::support::{World, by_tag, footprint, page, targets, unreachable};
+use isr_core::{
+    CdnConnector, Phase, Receipt, RevalidateOptions, Revalidator, Sender, Source, TierState,
+};
 use isr_pipeline::Follower;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -146,5 +148,71 @@ async fn a_superseded_page_is_warmed_and_not_purged() {
     let mut journal = world.journal();
     journal.sort_unstable();
     assert_eq!(journal, ["cdn soft post:1", "warm /1 public"]);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_sender_sent_last_is_given_time_to_be_stored_before_it_is_purged_again() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    let (sender, follower) = world.sender("app");
+    follower.step().await.unwrap();
+    let flight = depart(&sender);
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    let mourned = |receipt: &Receipt| !receipt.progress.mourned.is_empty();
+    world.wait_until(&receipt, mourned).await;
+    let seen_dead = world.clock.now();
+    assert_eq!(world.journal(), ["cdn soft post:1"]);
+    assert!(world.done(&receipt).await.settled);
+    assert!(world.since(seen_dead) + Duration::from_millis(10) >= cdn.capabilities().settling_time);
+    assert_eq!(world.journal(), ["cdn soft post:1", "cdn soft post:1"]);
+    drop(flight);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_leaves_is_not_forgotten_while_its_last_response_may_be_stored() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    let (sender, follower) = world.sender("app");
+    let (stop, task) = follow(&follower).await;
+    drop(depart(&sender));
+    stop.cancel();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    assert!(world.done(&receipt).await.settled);
+    let journal = world.journal();
+    assert!(journal.contains(&"cdn hard /1".to_owned()), "{journal:?}");
+    task.await.unwrap();
+    assert_eq!(world.store.senders().await.unwrap(), []);
+    assert!(!sender.may_share(), "nobody would know of what it sends");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revalidation_fails_for_one_tier_only_once_the_others_are_settled() {
+    let mut world = World::new();
+    world.tier("near", by_tag()).refuse(12, unreachable);
+    world.tier("far", by_tag());
+    let (sender, follower) = world.sender("app");
+    let (stop, task) = follow(&follower).await;
+    let flight = depart(&sender);
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    world
+        .wait_until(&receipt, |receipt| receipt.phase == Phase::Settling)
+        .await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let waiting = world.store.receipt(&receipt.id).await.unwrap().unwrap();
+    assert_eq!(waiting.phase, Phase::Settling);
+    drop(flight);
+    let failed = world.done(&receipt).await;
+    let states: Vec<TierState> = failed.tiers.iter().map(|tier| tier.state).collect();
+    assert_eq!(states, [TierState::Failed, TierState::Settled]);
+    assert_eq!((failed.phase, failed.settled), (Phase::Failed, false));
+    stop.cancel();
+    task.await.unwrap();
     worker.stop().await;
 }
