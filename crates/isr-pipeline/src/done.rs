@@ -1,5 +1,7 @@
 //! What has been done lately, so that revalidations that share pages do not do it twice.
 
+use std::sync::Arc;
+
 use isr_core::{Generation, Mode, PageUrl};
 use quick_cache::sync::Cache;
 
@@ -15,28 +17,49 @@ pub(crate) enum Deed {
     Warmed(Option<String>),
 }
 
+/// How a deed was done.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    generation: Generation,
+    /// What the tier can be asked by whether it has been carried out.
+    pub(crate) reference: Option<Arc<str>>,
+}
+
 /// Deeds by page, with the generation they were done under. Only this process's own: that a page is
 /// done twice elsewhere costs a request and loses nothing.
 #[derive(Debug)]
-pub(crate) struct Done(Cache<(PageUrl, Deed), Generation>);
+pub(crate) struct Done(Cache<(PageUrl, Deed), Record>);
 
 impl Done {
     pub(crate) fn new() -> Self {
         Self(Cache::new(REMEMBERED))
     }
 
-    /// Whether the deed was done under a generation that covers `least`, so that what asked for it
-    /// then had been stored before it was done.
-    pub(crate) fn covers(&self, url: &PageUrl, deed: &Deed, least: Generation) -> bool {
+    /// How the deed was done under a generation that covers `least`, so that what asked for it then
+    /// had been stored before it was done.
+    pub(crate) fn record(&self, url: &PageUrl, deed: &Deed, least: Generation) -> Option<Record> {
         self.0
             .get(&(url.clone(), deed.clone()))
-            .is_some_and(|done| done.covers(least))
+            .filter(|done| done.generation.covers(least))
     }
 
-    pub(crate) fn note(&self, url: &PageUrl, deed: Deed, generation: Generation) {
-        let key = (url.clone(), deed);
-        if self.0.get(&key).is_none_or(|done| !done.covers(generation)) {
-            self.0.insert(key, generation);
+    pub(crate) fn covers(&self, url: &PageUrl, deed: &Deed, least: Generation) -> bool {
+        self.record(url, deed, least).is_some()
+    }
+
+    pub(crate) fn note(
+        &self,
+        url: &PageUrl,
+        deed: Deed,
+        generation: Generation,
+        reference: Option<Arc<str>>,
+    ) {
+        if !self.covers(url, &deed, generation) {
+            let record = Record {
+                generation,
+                reference,
+            };
+            self.0.insert((url.clone(), deed), record);
         }
     }
 }
@@ -55,8 +78,8 @@ mod tests {
             epoch: Epoch::new(1),
             number,
         };
-        done.note(&url, Deed::Warmed(None), at(5));
-        done.note(&url, Deed::Warmed(None), at(3));
+        done.note(&url, Deed::Warmed(None), at(5), None);
+        done.note(&url, Deed::Warmed(None), at(3), None);
         assert!(done.covers(&url, &Deed::Warmed(None), at(5)));
         assert!(done.covers(&url, &Deed::Warmed(None), at(4)));
         assert!(!done.covers(&url, &Deed::Warmed(None), at(6)));

@@ -9,7 +9,7 @@ use isr_core::{
 };
 
 use crate::backoff;
-use crate::purge::chain;
+use crate::purge::{call_limit, chain};
 use crate::warm::{places, warm_and_note};
 use crate::worker::Shared;
 
@@ -83,14 +83,14 @@ impl Pages {
             return Ok(failed);
         }
         for tier in self.shared.foreign_tiers() {
-            let limit = tier
-                .capabilities()
-                .items_per_call
-                .map_or(usize::MAX, std::num::NonZeroUsize::get);
+            let limit = call_limit(tier.capabilities());
             for some in urls.chunks(limit) {
                 let targets = self.targets(tier, some).await?;
-                if let Err(error) = self.call(tier, targets, position).await {
-                    failed.extend(some.iter().map(|url| (url.clone(), error.clone())));
+                // A page may have more tags than one call holds.
+                for batch in targets.chunks(limit) {
+                    if let Err(error) = self.call(tier, batch.to_vec(), position).await {
+                        failed.extend(some.iter().map(|url| (url.clone(), error.clone())));
+                    }
                 }
             }
         }

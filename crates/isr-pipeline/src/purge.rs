@@ -103,8 +103,8 @@ impl Run {
         let pages = self.not_done(found.urls, &deed)?;
         for some in pages.chunks(call_limit(capabilities)) {
             let batch = some.iter().cloned().map(Target::Url).collect();
-            self.call(index, tier, batch).await?;
-            self.note(some, &deed)?;
+            let reference = self.call(index, tier, batch).await?;
+            self.note(some, &deed, reference.as_ref())?;
         }
         self.receipt.progress.cursor = found.next;
         if self.receipt.progress.cursor.is_none() {
@@ -113,42 +113,57 @@ impl Run {
         Ok(())
     }
 
-    /// The pages for which a deed remains to be done. A repeat is never spared.
-    fn not_done(&self, urls: Vec<PageUrl>, deed: &Deed) -> Result<Vec<PageUrl>, Stop> {
+    /// The pages for which a deed remains to be done. A repeat is never spared. What somebody else did
+    /// is waited for like one's own: that a tier took it on does not mean that it has carried it out.
+    fn not_done(&mut self, urls: Vec<PageUrl>, deed: &Deed) -> Result<Vec<PageUrl>, Stop> {
         let position = self.position()?;
-        let progress = &self.receipt.progress;
-        let repeat = progress.repeated || !progress.mourned.is_empty();
-        let remains = |url: &PageUrl| {
-            repeat
-                || !self
-                    .shared
-                    .done
-                    .covers(url, deed, position.generation_of(url))
-        };
-        Ok(urls.into_iter().filter(remains).collect())
+        let progress = &mut self.receipt.progress;
+        if progress.repeated || !progress.mourned.is_empty() {
+            return Ok(urls);
+        }
+        let mut remaining = Vec::new();
+        for url in urls {
+            let least = position.generation_of(&url);
+            let Some(done) = self.shared.done.record(&url, deed, least) else {
+                remaining.push(url);
+                continue;
+            };
+            let unasked =
+                |reference: &Arc<str>| !progress.references.iter().any(|r| **r == **reference);
+            if let Some(reference) = done.reference.filter(unasked) {
+                progress.references.push(reference.as_ref().to_owned());
+            }
+        }
+        Ok(remaining)
     }
 
-    fn note(&self, urls: &[PageUrl], deed: &Deed) -> Result<(), Stop> {
+    fn note(
+        &self,
+        urls: &[PageUrl],
+        deed: &Deed,
+        reference: Option<&Arc<str>>,
+    ) -> Result<(), Stop> {
         let position = self.position()?;
         for url in urls {
+            let generation = position.generation_of(url);
             self.shared
                 .done
-                .note(url, deed.clone(), position.generation_of(url));
+                .note(url, deed.clone(), generation, reference.cloned());
         }
         Ok(())
     }
 
-    /// Makes one purge call.
+    /// Makes one purge call, and says what the tier can be asked by whether it has been carried out.
     async fn call(
         &mut self,
         index: usize,
         tier: &Arc<dyn CdnConnector>,
         targets: Vec<Target>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<Arc<str>>, Stop> {
         let items = targets.len() as u64;
         let mode = mode_for(tier.capabilities(), self.receipt.options.mode);
         let Some(batch) = PurgeBatch::new(targets, mode, self.position()?) else {
-            return Ok(());
+            return Ok(None);
         };
         self.receipt.tiers[index].state = TierState::Sent;
         self.receipt.tiers[index].calls += 1;
@@ -166,11 +181,13 @@ impl Run {
             state.error = Some(format!("{} refused {target}: {reason}", tier.name()));
             return Err(Stop::GiveUp);
         }
-        self.receipt
-            .progress
-            .references
-            .extend(receipt.reference.map(|reference| reference.0));
-        Ok(())
+        let reference = receipt
+            .reference
+            .filter(|_| tier.capabilities().observes_completion)
+            .map(|reference| Arc::from(reference.0));
+        let references = &mut self.receipt.progress.references;
+        references.extend(reference.as_deref().map(str::to_owned));
+        Ok(reference)
     }
 
     /// Asks for the whole again after the delay that the caller chose, once.
@@ -201,7 +218,7 @@ fn mode_for(capabilities: &Capabilities, asked: Mode) -> Mode {
     if capabilities.soft { asked } else { Mode::Hard }
 }
 
-fn call_limit(capabilities: &Capabilities) -> usize {
+pub(crate) fn call_limit(capabilities: &Capabilities) -> usize {
     capabilities
         .items_per_call
         .map_or(usize::MAX, std::num::NonZeroUsize::get)

@@ -109,7 +109,7 @@ pub(crate) async fn warm_and_note(shared: &Shared, requests: &[WarmRequest]) -> 
         {
             shared
                 .done
-                .note(&request.url, Deed::Warmed(request.via.clone()), least);
+                .note(&request.url, Deed::Warmed(request.via.clone()), least, None);
         }
     }
     outcomes

@@ -352,3 +352,70 @@ async fn two_workers_do_a_job_once() {
         worker.stop().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_another_revalidation_made_is_waited_for_too() {
+    let mut world = World::new();
+    let observed = Capabilities {
+        observes_completion: true,
+        ..by_url()
+    };
+    let cdn = world.tier("cdn", observed);
+    world.bind("/shared", &["a", "b"]).await;
+    *cdn.pending.lock() = 1_000;
+    // The later one is done first, since the call of the earlier one fails.
+    let first = world.revalidate_with(&["a"], hard()).await;
+    let second = world.revalidate_with(&["b"], hard()).await;
+    cdn.refuse(1, unreachable);
+    let worker = world.start("one");
+    let spared = |receipt: &Receipt| receipt.phase != Phase::Queued && receipt.failures == 0;
+    world.wait_until(&second, spared).await;
+    let done = world.done(&first).await;
+    assert_eq!(done.tiers[0].accepted, 0, "the other's call did for both");
+    assert_eq!(
+        *cdn.pending.lock(),
+        0,
+        "it is confirmed before it is carried out"
+    );
+    world.done(&second).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_with_other_tiers_purges_those_that_are_new_to_the_revalidation() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    let slow = Capabilities {
+        observes_completion: true,
+        distance: 20,
+        ..by_tag()
+    };
+    let slow = world.tier("slow", slow);
+    *slow.pending.lock() = u32::MAX;
+    let receipt = world.revalidate(&["post:1"]).await;
+    let before = world.start("before");
+    world
+        .wait_until(&receipt, |receipt| {
+            receipt.tiers.len() == 2 && receipt.tiers[1].calls == 1
+        })
+        .await;
+    before.kill().await;
+    *slow.pending.lock() = 0;
+    world.tiers = vec![slow, cdn];
+    let new = Capabilities {
+        distance: 15,
+        ..by_tag()
+    };
+    world.tier("new", new);
+    let after = world.start("after");
+    let done = world.done(&receipt).await;
+    assert_eq!((done.phase, done.settled), (Phase::Done, true));
+    let names: Vec<&str> = done.tiers.iter().map(|tier| &*tier.connector).collect();
+    assert_eq!(names, ["cdn", "new", "slow"]);
+    let purges = |name: &str| {
+        let line = format!("{name} soft post:1");
+        world.journal().iter().filter(|seen| **seen == line).count()
+    };
+    assert_eq!([purges("cdn"), purges("new"), purges("slow")], [1, 1, 2]);
+    after.stop().await;
+}
