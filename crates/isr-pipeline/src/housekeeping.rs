@@ -53,6 +53,7 @@ impl Housekeeper {
                 });
             }
             tokio::select! {
+                biased;
                 () = self.clock.sleep(LOOK) => {}
                 () = stop.cancelled() => return,
             }

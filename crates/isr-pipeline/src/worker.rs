@@ -143,12 +143,14 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let Shared { parts, options, .. } = &*self.shared;
+        // In a fixed order, so that a test replays: whichever it is, everything is looked at again.
         tokio::select! {
-            () = parts.clock.sleep(options.idle_poll) => {}
-            () = parts.wake.notified() => {}
+            biased;
+            () = stop.cancelled() => {}
             Some(ended) = revalidations.join_next() => report_panic(&ended),
             Some(ended) = pages.join_next() => report_panic(&ended),
-            () = stop.cancelled() => {}
+            () = parts.wake.notified() => {}
+            () = parts.clock.sleep(options.idle_poll) => {}
         }
     }
 
