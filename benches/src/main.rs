@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 
+mod graph_redis;
 mod graph_sqlite;
 
 use clap::{Parser, Subcommand};
@@ -15,6 +16,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Measurement {
+    /// The store in Redis: binding, memory and resolving, beside a bare script and django-edge-isr.
+    GraphRedis(graph_redis::Options),
     /// The embedded store: loading, binding, reading while it is written, its size on disk.
     GraphSqlite(graph_sqlite::Options),
 }
@@ -22,6 +25,7 @@ enum Measurement {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().measurement {
+        Measurement::GraphRedis(options) => graph_redis::run(options).await,
         Measurement::GraphSqlite(options) => graph_sqlite::run(options).await,
     }
 }
