@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn ends_are_rounded_up_to_the_unit() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let cases = [
             (0, 60, 60_000),
             (1, 60, 120_000),

@@ -12,11 +12,12 @@ use isr_testkit::store_suite::make::{page, pages_of, revalidate};
 
 use crate::support::{assert_whole, bind_posts, file, open};
 
-const BATCH: u64 = 200;
+/// Pages of one call: few enough for one transaction, so that a call is done whole or not at all.
+const BATCH: u64 = 50;
 
 /// Binds batches until there is no room for another; says how many pages were bound.
 async fn fill(store: &SqliteStore) -> u64 {
-    for from in (0..1_000_000).step_by(BATCH as usize) {
+    for from in (0..100_000).map(|batch| batch * BATCH) {
         match bind_posts(store, from, from + BATCH).await {
             Ok(_) => {}
             Err(StoreError::Full { .. }) => return from,

@@ -1,6 +1,7 @@
 //! The embedded store does what every store must, and what only a file that processes share can get wrong.
 
 #![cfg(feature = "sqlite")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod full;
 mod limits;
