@@ -55,18 +55,11 @@ pub(super) async fn plan(admin: &Admin, targets: &Targets) -> Result<PlanView, S
         of_each.push((target, (pages.len() - before) as u64));
     }
     let tiers = admin.tiers.iter().map(|tier| {
-        let items = of_each
-            .iter()
-            .map(|(target, new_pages)| items(tier.capabilities(), target, *new_pages))
-            .sum();
-        let limit = tier
-            .capabilities()
-            .items_per_call
-            .map_or(u64::MAX, |limit| limit.get() as u64);
+        let (items, calls) = calls(tier.capabilities(), &of_each);
         TierPlan {
             tier: tier.name().to_owned(),
             items,
-            calls: items.div_ceil(limit),
+            calls,
         }
     });
     Ok(PlanView {
@@ -77,9 +70,23 @@ pub(super) async fn plan(admin: &Admin, targets: &Targets) -> Result<PlanView, S
     })
 }
 
-/// What a tier is purged by for one target: the target itself where it can be, else its pages.
-fn items(capabilities: &Capabilities, target: &Target, pages: u64) -> u64 {
-    if capabilities.takes(target) { 1 } else { pages }
+/// Items and calls that purging a tier takes, given each target with the pages that no target before
+/// it has. Targets that the tier takes as they are go together where they stand together; the pages of
+/// any other go by themselves.
+fn calls(capabilities: &Capabilities, of_each: &[(&Target, u64)]) -> (u64, u64) {
+    let limit = capabilities
+        .items_per_call
+        .map_or(u64::MAX, |limit| limit.get() as u64);
+    let (mut items, mut calls) = (0, 0);
+    for run in of_each.chunk_by(|(a, _), (b, _)| capabilities.takes(a) && capabilities.takes(b)) {
+        let size = match run {
+            [(target, pages)] if !capabilities.takes(target) => *pages,
+            taken => taken.len() as u64,
+        };
+        items += size;
+        calls += size.div_ceil(limit);
+    }
+    (items, calls)
 }
 
 async fn collect(

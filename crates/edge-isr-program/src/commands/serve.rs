@@ -24,12 +24,9 @@ pub(super) async fn run(
         let text = format!("{:#}", anyhow::Error::from(error));
         if !waits {
             server.stop().await;
-            return Err(Failure::Unreachable(format!("{text} ({})", shown.store)));
+            return Err(Failure::Unreachable(text));
         }
-        tracing::warn!(
-            "{text} ({}): pages are served with short lifetimes until it can",
-            shown.store
-        );
+        tracing::warn!("{text}: pages are served with short lifetimes until it can");
     }
     let (edge, admin) = (
         format!("http://{}", server.edge),

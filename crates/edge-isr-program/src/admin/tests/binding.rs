@@ -46,10 +46,8 @@ async fn a_page_bound_without_a_generation_is_purged_again_after_the_settling_ti
     )
     .await;
     assert_eq!(outstanding(&api).await, 1);
-    let claim = || {
-        api.store
-            .claim_pages(&WorkerId("w".into()), 10, Duration::from_secs(5))
-    };
+    let worker = WorkerId("w".into());
+    let claim = || api.store.claim_pages(&worker, 10, Duration::from_secs(5));
     assert!(claim().await.unwrap().is_empty(), "it is not due yet");
     api.clock.advance(Duration::from_secs(2));
     assert_eq!(claim().await.unwrap()[0].work.url.as_str(), PAGE);

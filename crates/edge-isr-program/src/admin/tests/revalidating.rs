@@ -60,7 +60,7 @@ async fn a_dry_run_counts_pages_and_calls_and_does_nothing() {
     assert_eq!((status, &plan["pages"]), (200, &json!(151)), "{plan}");
     assert_eq!(
         plan["tiers"],
-        json!([{"tier": "by-url", "items": 151, "calls": 2}])
+        json!([{"tier": "by-url", "items": 152, "calls": 4}])
     );
     assert_eq!(plan["some"].as_array().unwrap().len(), 100);
     let (_, graph) = api.get("/v1/graph").await;
