@@ -22,7 +22,7 @@ pub use self::ledger::{Ledger, Verdict};
 use self::flights::{Concern, Flights};
 use crate::{
     Clock, Generation, News, PageUrl, PageWork, Partition, Position, SenderId, SenderReport,
-    SenderRole, TagSet,
+    SenderRole, TagSet, Targets,
 };
 
 /// Targets that a sender tells apart in each partition, before the older half shares one floor.
@@ -373,19 +373,20 @@ fn apply(known: &mut Known, flights: &mut Flights, news: &News) {
         let Some(ledger) = known.ledgers.get_mut(heard.partition.index()) else {
             continue;
         };
+        // Looked up rather than compared one by one: there may be thousands of targets, and as many
+        // responses, and nothing departs meanwhile.
+        let mut made = Ledger::new(Targets::LIMIT);
         for target in &heard.targets {
             ledger.mark(target, heard.number, heard.mode);
+            made.mark(target, heard.number, heard.mode);
         }
         let least = Generation {
             epoch: known.position.epoch,
             number: heard.number,
         };
+        let before = heard.number.saturating_sub(1);
         let concerns = |footprint: &Footprint, generation: Generation| {
-            !generation.covers(least)
-                && heard
-                    .targets
-                    .iter()
-                    .any(|target| target.concerns(&footprint.url, footprint.tags.iter()))
+            !generation.covers(least) && made.verdict(footprint, before) != Verdict::Current
         };
         let concern = Concern {
             partition: heard.partition,

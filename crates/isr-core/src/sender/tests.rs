@@ -327,3 +327,27 @@ fn a_sender_withdraws_only_when_nothing_it_sent_can_still_be_stored() {
     world.learn(&[], 0);
     assert!(world.sender.withdraw() && !world.sender.may_share());
 }
+
+#[test]
+fn every_kind_of_target_reaches_what_is_on_its_way() {
+    let url = |text: &str| PageUrl::parse(text).unwrap();
+    let cases = [
+        (post(1), true),
+        (post(2), false),
+        (Target::Url(url("https://a.example/blog/1")), true),
+        (Target::Url(url("https://a.example/blog")), false),
+        (Target::Prefix(url("https://a.example/blog")), true),
+        (Target::Prefix(url("https://a.example/blo")), false),
+        (Target::Host("a.example".into()), true),
+        (Target::Host("b.example".into()), false),
+        (Target::Everything, true),
+    ];
+    for (target, reached) in cases {
+        let world = World::new();
+        let flight = world.sender.depart(&footprint("/blog/1", 1), at(0));
+        world.learn(&[(1, target.clone(), Mode::Soft)], 1);
+        assert_eq!(world.clean(), u64::from(!reached), "{target}");
+        drop(flight);
+        assert_eq!(world.owed().len(), usize::from(reached), "{target}");
+    }
+}
