@@ -19,16 +19,14 @@ impl Run {
         if self.shared.foreign_tiers().next().is_some() {
             self.nothing_in_flight().await?;
         }
-        for tier in &mut self.receipt.tiers {
-            if tier.state != TierState::Failed {
-                tier.state = TierState::Settled;
-            }
-        }
         // Only now: whoever replays it later need purge nothing but the tiers that failed.
         if self.any_tier_failed() {
             return Err(Stop::GiveUp);
         }
         self.receipt.settled = true;
+        for tier in &mut self.receipt.tiers {
+            tier.state = TierState::Settled;
+        }
         self.reach(Milestone::Settled);
         self.save().await
     }
@@ -58,7 +56,9 @@ impl Run {
             // The last of what it sent may be stored until then, and the purge must find it.
             return Err(Stop::Later(self.settling_time()));
         }
-        if !alive.is_empty() || store.pages_outstanding(&position).await? > 0 {
+        // What is to be given up on does not wait for pages, which may have been given up on as well.
+        let waits_for_pages = !self.any_tier_failed();
+        if !alive.is_empty() || waits_for_pages && store.pages_outstanding(&position).await? > 0 {
             self.look_at_queue().await?;
             return Err(Stop::Later(SOON));
         }
