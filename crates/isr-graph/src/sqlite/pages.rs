@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use isr_core::{Bind, Collected, Tag};
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Failure;
 use super::record::{Merged, Record};
@@ -12,6 +12,8 @@ use super::writer::Write;
 
 const FIND: &str = "SELECT page.id, page.record FROM page_key JOIN page ON page.id = page_key.page \
     WHERE page_key.hash = ? AND page.url = ?";
+
+const TAG_BY_HASH: &str = "SELECT id FROM tag WHERE hash = ?";
 
 /// Pages that garbage collection reads at a time.
 const READ_AT_A_TIME: usize = 256;
@@ -95,22 +97,39 @@ fn add_edges(write: &mut Write<'_>, page: i64, merged: &Merged<'_>) -> Result<()
     if merged.added.is_empty() {
         return Ok(());
     }
-    let mut has_pages = has_pages(write.connection)?;
     // Two tags of a page may share a hash, and then share the pair.
     let mut insert = write
         .connection
         .prepare_cached("INSERT OR IGNORE INTO edge (tag, page) VALUES (?, ?)")?;
-    for tag in &merged.added {
-        let tag = hash_of(tag);
-        write.state.tags += i64::from(!has_pages.exists([tag])?);
+    for name in &merged.added {
+        let tag = number_tag(write, name)?;
         insert.execute((tag, page))?;
         write.state.edges += 1;
     }
     Ok(())
 }
 
-fn has_pages(connection: &Connection) -> Result<CachedStatement<'_>, Failure> {
-    Ok(connection.prepare_cached("SELECT 1 FROM edge WHERE tag = ? LIMIT 1")?)
+/// The number of a tag. Numbers are given out in order, so that a new tag's pairs are written side by
+/// side and not all over the file.
+fn number_tag(write: &mut Write<'_>, name: &str) -> Result<i64, Failure> {
+    let hash = hash_of(name);
+    if let Some(tag) = tag_by_hash(write.connection, hash)? {
+        return Ok(tag);
+    }
+    write.state.tag_ids += 1;
+    write.state.tags += 1;
+    let tag = write.state.tag_ids;
+    write
+        .connection
+        .prepare_cached("INSERT INTO tag (hash, id) VALUES (?, ?)")?
+        .execute((hash, tag))?;
+    Ok(tag)
+}
+
+/// The number of the tags of a hash; `None` when no page is bound to any.
+pub(super) fn tag_by_hash(connection: &Connection, hash: i64) -> Result<Option<i64>, Failure> {
+    let mut select = connection.prepare_cached(TAG_BY_HASH)?;
+    Ok(select.query_row([hash], |row| row.get(0)).optional()?)
 }
 
 /// Takes out the pairs of a page with tags that `record` no longer has.
@@ -120,18 +139,25 @@ fn remove_edges(
     gone: &[&str],
     record: &Record<'_>,
 ) -> Result<(), Failure> {
-    let mut has_pages = has_pages(write.connection)?;
-    let mut delete = write
-        .connection
-        .prepare_cached("DELETE FROM edge WHERE tag = ? AND page = ?")?;
-    for tag in gone {
+    let connection = write.connection;
+    let mut delete = connection.prepare_cached("DELETE FROM edge WHERE tag = ? AND page = ?")?;
+    let mut has_pages = connection.prepare_cached("SELECT 1 FROM edge WHERE tag = ? LIMIT 1")?;
+    for name in gone {
         write.state.edges -= 1;
-        let tag = hash_of(tag);
-        if record.tags.iter().any(|(kept, _)| hash_of(kept) == tag) {
+        let hash = hash_of(name);
+        if record.tags.iter().any(|(kept, _)| hash_of(kept) == hash) {
             continue;
         }
+        let Some(tag) = tag_by_hash(connection, hash)? else {
+            continue;
+        };
         delete.execute((tag, page))?;
-        write.state.tags -= i64::from(!has_pages.exists([tag])?);
+        if !has_pages.exists([tag])? {
+            connection
+                .prepare_cached("DELETE FROM tag WHERE hash = ?")?
+                .execute([hash])?;
+            write.state.tags -= 1;
+        }
     }
     Ok(())
 }
@@ -238,18 +264,21 @@ fn pages_after(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The name of the tag behind a hash that some page is bound to.
-pub(super) fn tag_of_hash(connection: &Connection, hash: i64) -> Result<Option<Tag>, Failure> {
+/// The name of a tag by its number.
+pub(super) fn tag_name(connection: &Connection, tag: i64) -> Result<Option<Tag>, Failure> {
     let mut select = connection.prepare_cached(
         "SELECT page.record FROM edge JOIN page ON page.id = edge.page WHERE edge.tag = ? LIMIT 1",
     )?;
-    let stored: Option<Vec<u8>> = select.query_row([hash], |row| row.get(0)).optional()?;
+    let stored: Option<Vec<u8>> = select.query_row([tag], |row| row.get(0)).optional()?;
     let Some(stored) = stored else {
         return Ok(None);
     };
-    let record = decode(&stored, "a tagged page")?;
-    let name = record.tags.iter().find(|(name, _)| hash_of(name) == hash);
-    Ok(name.map(|(name, _)| Tag::new(name)).transpose()?)
+    for (name, _) in &decode(&stored, "a tagged page")?.tags {
+        if tag_by_hash(connection, hash_of(name))? == Some(tag) {
+            return Ok(Some(Tag::new(name)?));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -305,7 +334,7 @@ mod tests {
             add_tags(&mut write, &bind).unwrap();
             assert!(find(&connection, bind.url.as_str()).unwrap().is_some());
         }
-        for sql in [FIND, "SELECT 1 FROM edge WHERE tag = ? LIMIT 1"] {
+        for sql in [FIND, TAG_BY_HASH] {
             let statement = connection.prepare_cached(sql).unwrap();
             assert!(
                 statement.get_status(StatementStatus::Run) > 0,

@@ -37,6 +37,8 @@ pub(super) struct State {
     pub(super) dead: i64,
     /// Claims made so far.
     pub(super) tokens: i64,
+    /// The last number given to a tag.
+    pub(super) tag_ids: i64,
     /// The page that garbage collection has come to.
     pub(super) collected: i64,
 }
@@ -45,7 +47,7 @@ impl State {
     pub(super) fn load(connection: &Connection) -> Result<Self, Failure> {
         let mut select = connection.prepare_cached(
             "SELECT epoch, number, stale_floor, expired_floor, at_risk, clock_ahead, clock_last, targets, \
-             pages, tags, edges, revalidations, page_jobs, dead, tokens, collected FROM state",
+             pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected FROM state",
         )?;
         let (state, at_risk) = select.query_row([], Self::from_row)?;
         let at_risk = at_risk.as_deref().map(uuid::Uuid::try_parse).transpose();
@@ -72,7 +74,8 @@ impl State {
             page_jobs: row.get(12)?,
             dead: row.get(13)?,
             tokens: row.get(14)?,
-            collected: row.get(15)?,
+            tag_ids: row.get(15)?,
+            collected: row.get(16)?,
         };
         Ok((state, row.get(4)?))
     }
@@ -81,7 +84,7 @@ impl State {
         let mut update = connection.prepare_cached(
             "UPDATE state SET epoch = ?, number = ?, stale_floor = ?, expired_floor = ?, at_risk = ?, \
              clock_ahead = ?, clock_last = ?, targets = ?, pages = ?, tags = ?, edges = ?, \
-             revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, collected = ?",
+             revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, tag_ids = ?, collected = ?",
         )?;
         update.execute(rusqlite::params![
             self.epoch,
@@ -99,6 +102,7 @@ impl State {
             self.page_jobs,
             self.dead,
             self.tokens,
+            self.tag_ids,
             self.collected,
         ])?;
         Ok(())
@@ -204,6 +208,7 @@ mod tests {
             page_jobs: 0,
             dead: 0,
             tokens: 0,
+            tag_ids: 0,
             collected: 0,
         }
     }

@@ -6,7 +6,7 @@ use isr_core::{BoundTag, Cursor, GraphStatistics, PageTags, PageUrl, Tag, Target
 use rusqlite::{Connection, Rows};
 
 use super::failure::Failure;
-use super::pages::{decode, find, hash_of, milliseconds, tag_of_hash};
+use super::pages::{decode, find, hash_of, milliseconds, tag_by_hash, tag_name};
 use super::record::Record;
 use super::state::{State, at_most};
 
@@ -28,11 +28,14 @@ pub(super) fn urls_for(
             next: None,
         }),
         Target::Tag(tag) => {
+            let Some(number) = tag_by_hash(connection, hash_of(tag.as_str()))? else {
+                return Ok(UrlChunk::default());
+            };
             let mut select = connection.prepare_cached(
                 "SELECT page.id, page.url, page.record FROM edge JOIN page ON page.id = edge.page \
                  WHERE edge.tag = ? AND edge.page > ? ORDER BY edge.page LIMIT ?",
             )?;
-            let rows = select.query((hash_of(tag.as_str()), after, at_most(limit)))?;
+            let rows = select.query((number, after, at_most(limit)))?;
             chunk(rows, limit, |_, record| {
                 ends_of(record, tag).is_some_and(|ends| ends > now)
             })
@@ -149,8 +152,8 @@ fn largest_tags(connection: &Connection) -> Result<Vec<(Tag, u64)>, Failure> {
     let largest = select.query_map([LARGEST_TAGS], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let largest: Vec<(i64, i64)> = largest.collect::<Result<_, _>>()?;
     let mut named = Vec::with_capacity(largest.len());
-    for (hash, pages) in largest {
-        if let Some(tag) = tag_of_hash(connection, hash)? {
+    for (number, pages) in largest {
+        if let Some(tag) = tag_name(connection, number)? {
             named.push((tag, pages.cast_unsigned()));
         }
     }

@@ -47,6 +47,11 @@ pub(crate) fn assert_whole(path: &Path) {
         ),
         ("edges", "SELECT count(*) FROM edge"),
         ("tags", "SELECT count(DISTINCT tag) FROM edge"),
+        (
+            "tags",
+            "SELECT count(*) FROM tag WHERE id IN (SELECT tag FROM edge)",
+        ),
+        ("tags", "SELECT count(*) FROM tag"),
         ("targets", "SELECT count(*) FROM generation"),
         ("number", "SELECT coalesce(max(number), 0) FROM history"),
         (
