@@ -9,19 +9,32 @@ use isr_core::{Bind, BindOutcome, Generation, Mode, PageUrl, Partition, StoreErr
 
 use super::RedisStore;
 use super::error::corrupt;
-use super::identity::Identity;
+use super::identity::{Id, Identity};
 use super::link::Lane;
 use super::scripts::{BIND, UNBIND};
 
 /// The most pages that one call binds.
-const PAGES_A_CALL: usize = 64;
+pub(super) const PAGES_A_CALL: usize = 64;
 /// The most tags in one call, unless a single page has more.
-const TAGS_A_CALL: usize = 512;
+pub(super) const TAGS_A_CALL: usize = 512;
 /// How many calls are under way at once.
 const CALLS: usize = 8;
 /// By what share of its lifetime a pair may outlive its last copy, so that binding again soon writes
 /// nothing. Lifetimes below this number of seconds are kept to the second.
-const LIFETIME_STEPS: u64 = 32;
+const LIFETIME_STEPS: u32 = 32;
+/// Stands for the number of a generation of another history.
+const OTHER_HISTORY: u64 = (1 << 48) - 1;
+
+/// The most tags of one page, so that the scripts can pass them on in one call.
+const TAGS_A_PAGE: usize = 4096;
+
+/// A page has more tags than the layout takes.
+#[derive(Debug, thiserror::Error)]
+#[error("page {url} has {count} tags, and {TAGS_A_PAGE} at most can be kept: bind it to fewer")]
+struct TooManyTags {
+    url: PageUrl,
+    count: usize,
+}
 
 /// Two names share an id, so the second cannot be told from the first.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +45,15 @@ struct SharedId {
 
 impl RedisStore {
     pub(super) async fn bind_all(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {
+        if let Some(bind) = binds.iter().find(|bind| bind.tags.len() > TAGS_A_PAGE) {
+            let (url, count) = (bind.url.clone(), bind.tags.len());
+            return Err(corrupt(TooManyTags { url, count }));
+        }
         if let [bind] = binds {
-            return self.bind_some(self.partition_of(&bind.url), &[bind]).await;
+            let outcome = self
+                .bind_together(self.partition_of(&bind.url), bind)
+                .await?;
+            return Ok(vec![outcome]);
         }
         let mut order: Vec<(Partition, usize)> = binds
             .iter()
@@ -46,21 +66,22 @@ impl RedisStore {
             let of_call: Vec<&Bind> = some.iter().map(|&(_, index)| &binds[index]).collect();
             async move { self.bind_some(some[0].0, &of_call).await }
         });
-        let done: Vec<Vec<BindOutcome>> = stream::iter(calls).buffered(CALLS).try_collect().await?;
-        let mut outcomes: Vec<(usize, BindOutcome)> = order
-            .iter()
-            .map(|&(_, index)| index)
-            .zip(done.into_iter().flatten())
-            .collect();
-        outcomes.sort_unstable_by_key(|&(index, _)| index);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+        let done: Vec<Vec<_>> = stream::iter(calls).buffered(CALLS).try_collect().await?;
+        let mut outcomes = vec![None; binds.len()];
+        for (&(_, index), outcome) in order.iter().zip(done.into_iter().flatten()) {
+            outcomes[index] = Some(outcome?);
+        }
+        let answered =
+            |outcome: Option<_>| outcome.ok_or_else(|| corrupt("a bind was not answered"));
+        outcomes.into_iter().map(answered).collect()
     }
 
-    async fn bind_some(
+    /// Binds what one call takes. A page whose id is another's fails alone.
+    pub(super) async fn bind_some(
         &self,
         partition: Partition,
         binds: &[&Bind],
-    ) -> Result<Vec<BindOutcome>, StoreError> {
+    ) -> Result<Vec<Result<BindOutcome, StoreError>>, StoreError> {
         let (epoch, (number, letters)): (_, (u64, Vec<u8>)) = self
             .run_in_epoch(Lane::Shared, partition, &BIND, |identity, command| {
                 for bind in binds {
@@ -83,7 +104,7 @@ impl RedisStore {
                 url: bind.url.clone(),
             })),
         };
-        letters.into_iter().zip(binds).map(outcome).collect()
+        Ok(letters.into_iter().zip(binds).map(outcome).collect())
     }
 
     pub(super) async fn unbind_all(&self, urls: &[PageUrl]) -> Result<u64, StoreError> {
@@ -127,36 +148,45 @@ fn split(order: &[(Partition, usize)], binds: &[Bind]) -> Vec<Range<usize>> {
     calls
 }
 
+/// Adds a page as `bind.lua` reads it.
 fn add_bind(command: &mut Cmd, identity: &Identity, bind: &Bind) {
     let (origin, path) = (bind.url.origin(), bind.url.path_and_query());
     let mut buffer = Vec::with_capacity(128);
-    let mut with_id = |name: &str, text: &str, command: &mut Cmd| {
-        buffer.clear();
-        buffer.extend_from_slice(&identity.id_of(name));
-        buffer.extend_from_slice(text.as_bytes());
-        command.arg(&buffer[..]);
-    };
-    with_id(bind.url.as_str(), path, command);
-    command.arg(origin);
-    if bind.generation.epoch == identity.epoch {
-        command.arg(bind.generation.number);
+    buffer.extend_from_slice(&identity.id_of(bind.url.as_str()));
+    buffer.extend_from_slice(path.as_bytes());
+    command.arg(&buffer[..]).arg(origin);
+    let number = if bind.generation.epoch == identity.epoch {
+        bind.generation.number.min(OTHER_HISTORY)
     } else {
-        command.arg(-1);
+        OTHER_HISTORY
+    };
+    let named = u16::try_from(bind.tags.len()).expect("no page has more than TAGS_A_PAGE tags");
+    let lifetime = lifetime_seconds(bind.lifetime);
+    buffer.clear();
+    buffer.extend_from_slice(&number.to_le_bytes()[..6]);
+    buffer.extend_from_slice(&lifetime.to_le_bytes());
+    buffer.extend_from_slice(&(lifetime / LIFETIME_STEPS).max(1).to_le_bytes());
+    buffer.extend_from_slice(&named.max(1).to_le_bytes());
+    buffer.extend_from_slice(&named.to_le_bytes());
+    if named == 0 {
+        // Pages without tags are kept under a tag that has no name.
+        buffer.extend_from_slice(&Id::default());
+        command.arg(&buffer[..]).arg("");
+        return;
     }
-    let seconds = lifetime_seconds(bind.lifetime);
-    command
-        .arg(seconds)
-        .arg((seconds / LIFETIME_STEPS).max(1))
-        .arg(bind.tags.len());
     for tag in &bind.tags {
-        with_id(tag.as_str(), tag.as_str(), command);
+        buffer.extend_from_slice(&identity.id_of(tag.as_str()));
+    }
+    command.arg(&buffer[..]);
+    for tag in &bind.tags {
+        command.arg(tag.as_str());
     }
 }
 
 /// Whole seconds, rounded up, and no more than the layout can hold.
-fn lifetime_seconds(lifetime: Duration) -> u64 {
-    let seconds = lifetime.as_secs() + u64::from(lifetime.subsec_nanos() > 0);
-    seconds.min(u64::from(u32::MAX))
+fn lifetime_seconds(lifetime: Duration) -> u32 {
+    let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+    seconds.saturating_add(u32::from(lifetime.subsec_nanos() > 0))
 }
 
 #[cfg(test)]
@@ -197,7 +227,7 @@ mod tests {
             (Duration::ZERO, 0),
             (Duration::from_millis(1), 1),
             (Duration::from_secs(2), 2),
-            (Duration::MAX, u64::from(u32::MAX)),
+            (Duration::MAX, u32::MAX),
         ];
         for (lifetime, seconds) in cases {
             assert_eq!(lifetime_seconds(lifetime), seconds, "{lifetime:?}");

@@ -6,6 +6,7 @@
 
 mod bind;
 mod error;
+mod gather;
 mod identity;
 mod jobs;
 mod link;
@@ -37,6 +38,7 @@ use tokio::sync::Mutex;
 pub use self::options::{InvalidRedisOptions, RedisOptions};
 
 use self::error::{STORE, corrupt};
+use self::gather::Gathering;
 use self::identity::Identity;
 use self::link::{Lane, Link};
 use self::scripts::Lua;
@@ -59,6 +61,8 @@ pub struct RedisStore {
     keys: Vec<String>,
     /// Of each partition, the key of its description.
     descriptions: Vec<String>,
+    /// Of each partition, the binds that wait for one another.
+    gatherings: Vec<Gathering>,
     identity: RwLock<Option<Arc<Identity>>>,
     opening: Mutex<()>,
     /// The partition in which garbage collection goes on.
@@ -86,6 +90,7 @@ impl RedisStore {
             descriptions: (0..options.partitions)
                 .map(|partition| key(partition, "m"))
                 .collect(),
+            gatherings: (0..options.partitions).map(|_| Gathering::new()).collect(),
             identity: RwLock::default(),
             opening: Mutex::default(),
             collecting: AtomicU16::new(0),

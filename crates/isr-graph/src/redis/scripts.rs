@@ -34,7 +34,7 @@ macro_rules! scripts {
 
 scripts! {
     POSITION = "state" "position";
-    BIND = "state" "records" "pages" "tags" "generations" "queue" "bind";
+    BIND = "state" "records" "pages" "tags" "judge_begin" "generations" "queue" "judge_end" "bind";
     UNBIND = "state" "records" "pages" "tags" "unbind";
     RESOLVE = "state" "records" "pages" "tags" "resolve";
     WALK = "state" "records" "pages" "walk";

@@ -1,104 +1,112 @@
--- Binds pages to tags. ARGV from 2 on, for each page: its id and its path; its origin; the number
--- of the response's generation, -1 when it is of another history; for how many seconds a copy may be
--- kept; to how many seconds that may be rounded up; how many tags; each tag's id and name.
+-- Binds pages to tags. ARGV from 2 on, for each page: its id and its path; its origin; packed in one
+-- string the number of the response's generation (6 bytes, all ones when it is of another history),
+-- for how many seconds a copy may be kept (4), to how many seconds that may be rounded up (4), how many
+-- tags there are and how many of them have a name (2 each), and the tags' ids; then each tag's name.
 -- Answers with the current number, and one letter a page: b bound, s superseded softly, h superseded
 -- hard, c not done because two names share an id.
-local known_tags, extended, order_of_tags = {}, {}, {}
+local known_tags, extended = {}, {}
 
-local function tag_for(id, name)
+-- Notes that a page joins a tag. What joins is written once for all pages of the call.
+local function attach(id, page)
   local tag = known_tags[id]
-  if tag == nil then
-    tag = tag_read(id) or { id = id, pieces = 0, name = name, inline = '', new = true }
+  if tag.joining then
+    tag.joining = tag.joining .. page
+    return
+  end
+  if tag.pieces == 0 and tag.name ~= '' then S.tags = S.tags + 1 end
+  tag.joining, extended[#extended + 1] = page, tag
+end
+
+-- False when the id stands for another name.
+local function find_tag(id, name)
+  local tag = known_tags[id]
+  if not tag then
+    tag = tag_read(id) or { id = id, pieces = 0, name = name, inline = '' }
     known_tags[id] = tag
   end
-  return tag.name == name and tag
+  return tag.name == name
 end
 
-local function attach(id, page)
-  local tag, list = known_tags[id], extended[id]
-  if tag.new then
-    tag.new = false
-    if tag.name ~= '' then S.tags = S.tags + 1 end
-  end
-  if not list then
-    list = {}
-    extended[id], order_of_tags[#order_of_tags + 1] = list, id
-  end
-  list[#list + 1] = page
-end
-
-local function new_page(bind, finish)
-  local order, ends = bind.tags, {}
-  for _, tag in ipairs(order) do
-    ends[tag] = finish
-    attach(tag, bind.id)
-  end
-  S.pages, S.edges = S.pages + 1, S.edges + bind.named
-  local generation = max(bind.number, 0)
-  write(PAGES, bind.id, page_record(origin_number(bind.origin), generation, order, ends, bind.path), 0)
-end
-
-local function known_page(bind, finish, record, pieces)
+local function change_page(bind, record, pieces, finish)
   local order, ends = page_pairs(record)
   local known_before, named_before = known_pairs(order, ends)
   local generation = struct.unpack('<I6', record, 3)
   local changed = bind.number > generation
-  for _, tag in ipairs(bind.tags) do
-    local before = ends[tag]
+  for at = 1, #bind.ids, 8 do
+    local id = sub(bind.ids, at, at + 7)
+    local before = ends[id]
     if not before then
-      attach(tag, bind.id)
-      order[#order + 1] = tag
+      attach(id, bind.id)
+      order[#order + 1] = id
     end
-    if not before or before < finish then ends[tag], changed = finish, true end
+    if not before or before < finish then ends[id], changed = finish, true end
   end
   if not changed then return end
-  local known, named = known_pairs(order, ends)
-  if known_before == 0 and known > 0 then S.pages = S.pages + 1 end
+  local _, named = known_pairs(order, ends)
+  if known_before == 0 then S.pages = S.pages + 1 end
   S.edges = S.edges + named - named_before
-  local origin = origin_number(bind.origin)
   PAGES.changed = true
-  write(PAGES, bind.id, page_record(origin, max(generation, bind.number), order, ends, bind.path), pieces)
+  generation = max(generation, bind.number)
+  write(PAGES, bind.id, page_record(bind.origin, generation, order, ends, bind.path), pieces)
 end
 
--- False when an id stands for something else already; nothing has been written then.
-local function add_tags(bind, finish)
-  local record, pieces = read(PAGES, bind.id)
-  if record and page_url(record) ~= bind.origin .. bind.path then return false end
-  for i, id in ipairs(bind.tags) do
-    if not (record and pair_end(record, id)) and not tag_for(id, bind.names[i]) then return false end
+-- The most common cases are told by comparing strings; all others are for `change_page`. False when
+-- an id stands for something else already; nothing has been written then.
+local function add_tags(id, path, origin, number, finish, ids, named, first_name)
+  local record, pieces = read(PAGES, id)
+  local count = #ids / 8
+  local origin_at = origin_number(origin)
+  if number < 0 then number = 0 end
+  if record then
+    if sub(record, 9) == char(1) .. struct.pack('<I4I1', finish, count) .. ids .. path
+      and struct.unpack('<I2', record) == origin_at and struct.unpack('<I6', record, 3) >= number then
+      return true
+    end
+    if page_url(record) ~= origin .. path then return false end
   end
-  if record then known_page(bind, finish, record, pieces) else new_page(bind, finish) end
+  for i = 1, count do
+    local tag = sub(ids, i * 8 - 7, i * 8)
+    if not (record and pair_end(record, tag)) and not find_tag(tag, ARGV[first_name + i]) then
+      return false
+    end
+  end
+  if record or count > 255 then
+    record = record or page_record(origin_at, number, {}, {}, path)
+    local bind = { id = id, path = path, origin = origin_at, number = number, ids = ids }
+    change_page(bind, record, pieces, finish)
+    return true
+  end
+  for i = 1, #ids, 8 do attach(sub(ids, i, i + 7), id) end
+  S.pages, S.edges = S.pages + 1, S.edges + named
+  write(PAGES, id, struct.pack('<I2I6I1I4I1', origin_at, number, 1, finish, count) .. ids .. path, 0)
   return true
 end
 
-local results, at = {}, 2
-while at <= #ARGV do
-  local head, count = ARGV[at], tonumber(ARGV[at + 5])
-  local bind = {
-    id = sub(head, 1, 8), path = sub(head, 9), origin = ARGV[at + 1], number = tonumber(ARGV[at + 2]),
-    tags = {}, names = {}, named = count,
-  }
-  local lifetime, step = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  for i = 1, count do
-    local tag = ARGV[at + 5 + i]
-    bind.tags[i], bind.names[i] = sub(tag, 1, 8), sub(tag, 9)
-  end
-  if count == 0 then bind.tags[1], bind.names[1] = NAMELESS, '' end
-  at = at + 6 + count
+local OTHER_HISTORY = 281474976710655
+local results, at, last = {}, 2, #ARGV
+while at <= last do
+  local head, origin, packed_bind = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local number, lifetime, step, count, named, ids_at = struct.unpack('<I6I4I4I2I2', packed_bind)
+  local id, path, ids = sub(head, 1, 8), sub(head, 9), sub(packed_bind, ids_at)
+  if number == OTHER_HISTORY then number = -1 end
   -- Rounded up, so that binding again soon changes nothing and writes nothing.
-  local finish = lifetime == 0 and seconds or ceil((seconds + 1 + lifetime) / step) * step
-  if not add_tags(bind, min(finish, 4294967295)) then
-    results[#results + 1] = 'c'
-  else
-    local verdict = judge(bind)
-    if verdict ~= 'b' then
-      local work = { epoch = EPOCH, number = S.number, oldest = S.number, reason = 's' }
-      push('p', bind.origin .. bind.path, work_write(work), milliseconds)
-    end
-    results[#results + 1] = verdict
+  local finish = seconds
+  if lifetime > 0 then finish = ceil((seconds + 1 + lifetime) / step) * step end
+  if finish > 4294967295 then finish = 4294967295 end
+  local result = 'b'
+  if not add_tags(id, path, origin, number, finish, ids, named, at + 2) then
+    result = 'c'
+  elseif number ~= S.number then
+    local names = {}
+    for i = 1, named do names[i] = ARGV[at + 2 + i] end
+    result = judge(origin, path, number, names)
+    if result ~= 'b' then queue_superseded(origin .. path) end
   end
+  results[#results + 1] = result
+  at = at + 3 + count
 end
-local changed = PAGES.changed or #order_of_tags > 0
-for _, id in ipairs(order_of_tags) do tag_extend(known_tags[id], table.concat(extended[id])) end
-if changed then save_records() end
+if #extended > 0 or PAGES.changed then
+  for i = 1, #extended do tag_extend(extended[i], extended[i].joining) end
+  save_records()
+end
 return { S.number, table.concat(results) }

@@ -26,14 +26,13 @@ local function add_wide_keys(keys, origin, path)
 end
 
 -- Whether a response may be kept, by what was revalidated after its generation.
-local function judge(bind)
+local function judge(origin, path, number, names)
   -- A number that was never given out says nothing about what the response has seen.
-  if bind.number < 0 or bind.number > S.number then return 'h' end
-  if bind.number == S.number then return 'b' end
-  local keys = { 'u:' .. bind.origin .. bind.path }
-  for _, name in ipairs(bind.names) do keys[#keys + 1] = 't:' .. name end
-  if bind.number < S.widest then add_wide_keys(keys, bind.origin, bind.path) end
-  if bind.number < newest('ge', keys, S.expired_floor) then return 'h' end
-  if bind.number < newest('gs', keys, S.stale_floor) then return 's' end
+  if number < 0 or number > S.number then return 'h' end
+  local keys = { 'u:' .. origin .. path }
+  for _, name in ipairs(names) do keys[#keys + 1] = 't:' .. name end
+  if number < S.widest then add_wide_keys(keys, origin, path) end
+  if number < newest('ge', keys, S.expired_floor) then return 'h' end
+  if number < newest('gs', keys, S.stale_floor) then return 's' end
   return 'b'
 end

@@ -19,9 +19,12 @@ local function hash(id)
 end
 
 local function bucket_of(t, id)
-  local at = hash(id) % t.wide
+  if id == t.last_id then return t.last_key end
+  local a, b, c, d = byte(id, 1, 4)
+  local at = (a + b * 256 + c * 65536 + d * 16777216) % t.wide
   if at >= t.buckets then at = at - t.wide / 2 end
-  return t.prefix .. at
+  t.last_id, t.last_key = id, t.prefix .. at
+  return t.last_key
 end
 
 -- The record and how many pieces it has; nil when there is none.
@@ -39,16 +42,17 @@ end
 local function remove_pieces(t, id, from, to)
   local key = bucket_of(t, id)
   for i = from, to do call('HDEL', key, i == 1 and id or id .. char(i)) end
-  t.fields, t.changed = t.fields - max(0, to - from + 1), true
+  t.fields, t.changed = t.fields - (to - from + 1), true
 end
 
 -- Writes a record that has had `before` pieces so far, and says how many it has now.
 local function write(t, id, record, before)
-  local size = max(PIECE, ceil(#record / PIECES))
-  local pieces = max(1, ceil(#record / size))
-  if pieces == 1 then
+  local pieces = 1
+  if #record <= PIECE then
     call('HSET', bucket_of(t, id), id, char(1) .. record)
   else
+    local size = max(PIECE, ceil(#record / PIECES))
+    pieces = ceil(#record / size)
     local list = { id, char(pieces) .. sub(record, 1, size) }
     for i = 2, pieces do
       list[#list + 1] = id .. char(i)
@@ -88,6 +92,7 @@ local function grow(t)
   for _ = 1, 8 do
     if t.fields <= t.buckets * FILL then return end
     split(t)
+    t.last_id = nil
   end
 end
 
