@@ -21,7 +21,7 @@ pub(crate) struct Cli {
     /// Write JSON in place of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say more on standard error; twice for still more. EDGE_ISR_LOG says exactly what
+    /// Say more on standard error; twice for still more. `EDGE_ISR_LOG` says exactly what
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// The configuration file; ./edge-isr.toml if there is one
@@ -146,11 +146,11 @@ pub(crate) struct Revalidate {
 #[derive(Debug, Args)]
 pub(crate) struct Wait {
     /// Wait until nothing made from older data can appear anywhere
-    #[arg(long)]
-    pub(crate) wait: bool,
+    #[arg(id = "wait", long = "wait")]
+    pub(crate) until_settled: bool,
     /// Wait until no edge serves anything of it as fresh
-    #[arg(long, conflicts_with = "wait")]
-    pub(crate) wait_edges: bool,
+    #[arg(long = "wait-edges", conflicts_with = "wait")]
+    pub(crate) until_edges_know: bool,
     /// How long to wait, in seconds: at most 600
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) timeout: u64,
@@ -200,7 +200,7 @@ pub(crate) struct Server {
     /// The admin API of the running server; the configuration's `listen.admin` if not given
     #[arg(long, value_name = "URL", env = "EDGE_ISR_SERVER")]
     pub(crate) server: Option<String>,
-    /// A file that holds the API's token; else EDGE_ISR_TOKEN, else the configuration's
+    /// A file that holds the API's token; else `EDGE_ISR_TOKEN`, else the configuration's
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 }

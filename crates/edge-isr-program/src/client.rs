@@ -17,7 +17,7 @@ use crate::failure::Failure;
 const TOKEN_VARIABLE: &str = "EDGE_ISR_TOKEN";
 
 /// How long an answer may take that nothing is waited for in.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Client {
                 .map_err(|error| self.unreachable(error));
         }
         let problem: Option<Problem> = response.json().await.ok();
-        Err(self.refused(status, problem))
+        Err(self.refused(status, problem.as_ref()))
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Failure {
@@ -145,8 +145,8 @@ impl Client {
         ))
     }
 
-    fn refused(&self, status: StatusCode, problem: Option<Problem>) -> Failure {
-        let text = match &problem {
+    fn refused(&self, status: StatusCode, problem: Option<&Problem>) -> Failure {
+        let text = match problem {
             Some(problem) if problem.items.len() > 1 => {
                 let items = problem
                     .items

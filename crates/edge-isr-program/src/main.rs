@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
     logging::install(cli.verbose);
     tls::install();
     let output = output::Output::new(cli.json);
-    match commands::run(&cli, &output).await {
+    match commands::run(&cli, output).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);

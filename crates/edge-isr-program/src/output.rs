@@ -30,7 +30,7 @@ impl Output {
         clippy::print_stdout,
         reason = "this is the module that writes to the terminal"
     )]
-    pub(crate) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) {
+    pub(crate) fn result<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) {
         if self.json {
             let json = serde_json::to_string_pretty(value).expect("results have a form in JSON");
             println!("{json}");
@@ -44,19 +44,10 @@ impl Output {
         clippy::print_stdout,
         reason = "this is the module that writes to the terminal"
     )]
-    pub(crate) fn line(&self, text: impl AsRef<str>) {
+    pub(crate) fn line(self, text: impl AsRef<str>) {
         if !self.json {
             println!("{}", text.as_ref());
         }
-    }
-
-    /// Writes text as it is, whatever was asked for.
-    #[expect(
-        clippy::print_stdout,
-        reason = "this is the module that writes to the terminal"
-    )]
-    pub(crate) fn plain(&self, text: &str) {
-        println!("{}", text.trim_end());
     }
 
     /// Writes why the command failed to standard error.
@@ -64,7 +55,7 @@ impl Output {
         clippy::print_stderr,
         reason = "this is the module that writes to the terminal"
     )]
-    pub(crate) fn failure(&self, failure: &Failure) {
+    pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
             eprintln!(
                 "{}",
@@ -78,7 +69,7 @@ impl Output {
     }
 
     /// A heading.
-    pub(crate) fn heading(&self, text: &str) -> String {
+    pub(crate) fn heading(self, text: &str) -> String {
         if self.colours {
             text.bold().to_string()
         } else {
@@ -87,7 +78,7 @@ impl Output {
     }
 
     /// Something that went well.
-    pub(crate) fn good(&self, text: &str) -> String {
+    pub(crate) fn good(self, text: &str) -> String {
         if self.colours {
             text.green().to_string()
         } else {
@@ -96,7 +87,7 @@ impl Output {
     }
 
     /// Something that went wrong.
-    pub(crate) fn bad(&self, text: &str) -> String {
+    pub(crate) fn bad(self, text: &str) -> String {
         if self.colours {
             text.red().to_string()
         } else {
@@ -105,7 +96,7 @@ impl Output {
     }
 
     /// Something worth a look.
-    pub(crate) fn notable(&self, text: &str) -> String {
+    pub(crate) fn notable(self, text: &str) -> String {
         if self.colours {
             text.yellow().to_string()
         } else {
@@ -114,12 +105,43 @@ impl Output {
     }
 
     /// Something of less interest.
-    pub(crate) fn faint(&self, text: &str) -> String {
+    pub(crate) fn faint(self, text: &str) -> String {
         if self.colours {
             text.dimmed().to_string()
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// Text put together line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(String);
+
+impl Lines {
+    /// Adds a line.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+        self.0.push_str(text.as_ref());
+        self.0.push('\n');
+    }
+
+    /// Adds lines that end as they do, each moved to the right.
+    pub(crate) fn block(&mut self, text: &str, indent: usize) {
+        for line in text.lines() {
+            self.line(format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// Adds an empty line, unless nothing is there yet.
+    pub(crate) fn gap(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+    }
+
+    /// The text.
+    pub(crate) fn into_text(self) -> String {
+        self.0
     }
 }
 
@@ -154,10 +176,11 @@ pub(crate) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<Strin
             column_of_table.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let mut text = Lines::default();
+    for line in table.lines() {
+        text.line(line.trim_end());
+    }
+    text.into_text()
 }
 
 #[cfg(test)]

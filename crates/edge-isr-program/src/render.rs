@@ -1,10 +1,10 @@
 //! What the server answers, as text for people.
 
 use crate::admin::{GraphView, PageView, PlanView, ReceiptView, TagView, WarmAnswer};
-use crate::output::{Column, Output, table};
+use crate::output::{Column, Lines, Output, table};
 
 /// A revalidation as it stands.
-pub(crate) fn receipt(receipt: &ReceiptView, output: &Output) -> String {
+pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
     let targets: Vec<String> = receipt.targets.iter().map(target).collect();
     let phase = match (receipt.phase.as_str(), receipt.settled) {
         ("failed", _) => output.bad("failed"),
@@ -12,25 +12,31 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: &Output) -> String {
         (phase, true) => output.good(&format!("{phase}, settled")),
         (phase, false) => output.notable(phase),
     };
-    let mut text = format!("{}  {}\n", output.heading("revalidation"), receipt.id);
-    text += &format!("  targets  {}\n", targets.join(", "));
-    text += &format!("  mode     {}\n", mode(receipt));
-    text += &format!("  state    {phase}\n");
+    let mut text = Lines::default();
+    text.line(format!(
+        "{}  {}",
+        output.heading("revalidation"),
+        receipt.id
+    ));
+    text.line(format!("  targets  {}", targets.join(", ")));
+    text.line(format!("  mode     {}", mode(receipt)));
+    text.line(format!("  state    {phase}"));
     if let Some(error) = &receipt.error {
-        text += &format!("  error    {}\n", output.bad(error));
+        text.line(format!("  error    {}", output.bad(error)));
     }
     if !receipt.tiers.is_empty() {
-        text += "\n";
-        text += &tiers(receipt);
+        text.gap();
+        text.block(&tiers(receipt), 1);
     }
     let warm = &receipt.warm;
     if warm.warmed + warm.failed + warm.skipped > 0 {
-        text += &format!(
-            "\n  warmed   {} ({} seen to be new), {} failed, {} needed none\n",
+        text.gap();
+        text.line(format!(
+            "  warmed   {} ({} seen to be new), {} failed, {} needed none",
             warm.warmed, warm.verified, warm.failed, warm.skipped
-        );
+        ));
     }
-    text
+    text.into_text()
 }
 
 fn mode(receipt: &ReceiptView) -> &'static str {
@@ -60,7 +66,7 @@ fn tiers(receipt: &ReceiptView) -> String {
             tier.error.clone().unwrap_or_default(),
         ]
     };
-    indented(&table(&columns, receipt.tiers.iter().map(row)))
+    table(&columns, receipt.tiers.iter().map(row))
 }
 
 fn target(target: &crate::admin::TargetView) -> String {
@@ -96,17 +102,18 @@ pub(crate) fn receipts(receipts: &[ReceiptView]) -> String {
 
 /// What a revalidation would do.
 pub(crate) fn plan(plan: &PlanView) -> String {
+    let mut text = Lines::default();
     let more = if plan.more { "at least " } else { "" };
-    let mut text = format!(
-        "{more}{} pages would be revalidated; nothing was done\n",
-        plan.pages
-    );
+    text.line(format!(
+        "{more}{} would be revalidated; nothing was done",
+        pages(plan.pages)
+    ));
     for page in &plan.some {
-        text += &format!("  {page}\n");
+        text.line(format!("  {page}"));
     }
-    let listed = plan.some.len() as u64;
-    if plan.pages > listed {
-        text += &format!("  and {} more\n", plan.pages - listed);
+    let unlisted = plan.pages.saturating_sub(plan.some.len() as u64);
+    if unlisted > 0 {
+        text.line(format!("  and {unlisted} more"));
     }
     let columns = [
         Column::Text("tier"),
@@ -120,7 +127,18 @@ pub(crate) fn plan(plan: &PlanView) -> String {
             tier.calls.to_string(),
         ]
     };
-    format!("{text}\n{}", table(&columns, plan.tiers.iter().map(row)))
+    text.gap();
+    text.block(&table(&columns, plan.tiers.iter().map(row)), 1);
+    text.into_text()
+}
+
+/// How many pages, in words.
+fn pages(count: u64) -> String {
+    if count == 1 {
+        "1 page".into()
+    } else {
+        format!("{count} pages")
+    }
 }
 
 /// The pages of a tag.
@@ -128,16 +146,12 @@ pub(crate) fn tag(view: &TagView) -> String {
     if view.pages.is_empty() {
         return format!("no page is bound to {}", view.tag);
     }
-    let pages: String = view
-        .pages
-        .iter()
-        .map(|page| format!("  {page}\n"))
-        .collect();
-    format!(
-        "{} pages are bound to {}\n{pages}",
-        view.pages.len(),
-        view.tag
-    )
+    let mut text = Lines::default();
+    text.line(format!("{}: {}", view.tag, pages(view.pages.len() as u64)));
+    for page in &view.pages {
+        text.line(format!("  {page}"));
+    }
+    text.into_text()
 }
 
 /// The tags of a page.
@@ -145,12 +159,12 @@ pub(crate) fn page(page: &PageView) -> String {
     let columns = [Column::Text("tag"), Column::Number("kept for up to")];
     let row =
         |tag: &crate::admin::BoundTagView| vec![tag.tag.clone(), seconds(tag.expires_in_seconds)];
-    format!(
-        "{}\n  generation  {}\n\n{}",
-        page.url,
-        page.generation,
-        indented(&table(&columns, page.tags.iter().map(row)))
-    )
+    let mut text = Lines::default();
+    text.line(&page.url);
+    text.line(format!("  generation  {}", page.generation));
+    text.gap();
+    text.block(&table(&columns, page.tags.iter().map(row)), 1);
+    text.into_text()
 }
 
 /// How pages were warmed.
@@ -183,7 +197,7 @@ pub(crate) fn warmed(answer: &WarmAnswer) -> String {
 }
 
 /// The state of the graph.
-pub(crate) fn graph(graph: &GraphView, output: &Output) -> String {
+pub(crate) fn graph(graph: &GraphView, output: Output) -> String {
     let mut facts = vec![
         ("pages", graph.pages.to_string()),
         ("tags", graph.tags.to_string()),
@@ -204,36 +218,35 @@ pub(crate) fn graph(graph: &GraphView, output: &Output) -> String {
     if let Some(bytes) = graph.bytes {
         facts.insert(3, ("bytes", bytes.to_string()));
     }
-    let mut text: String = facts
-        .iter()
-        .map(|(name, value)| format!("{name:<14} {value}\n"))
-        .collect();
+    let mut text = Lines::default();
+    for (name, value) in facts {
+        text.line(format!("{name:<14} {value}"));
+    }
     if !graph.largest_tags.is_empty() {
         let row = |tag: &crate::admin::TagSize| vec![tag.tag.clone(), tag.pages.to_string()];
         let columns = [Column::Text("tag"), Column::Number("pages")];
-        let rows = table(&columns, graph.largest_tags.iter().map(row));
-        text += &format!("\n{}\n{rows}", output.heading("largest tags"));
+        text.gap();
+        text.line(output.heading("largest tags"));
+        text.block(&table(&columns, graph.largest_tags.iter().map(row)), 0);
     }
     if !graph.senders.is_empty() {
-        let row = |sender: &crate::admin::SenderView| {
-            vec![
-                sender.id.clone(),
-                sender.role.clone(),
-                if sender.alive { "alive" } else { "dead" }.to_owned(),
-                sender.address.clone().unwrap_or_default(),
-            ]
-        };
-        let rows = table(
-            &["name", "role", "state", "address"].map(Column::Text),
-            graph.senders.iter().map(row),
-        );
-        text += &format!("\n{}\n{rows}", output.heading("senders"));
+        let columns = ["name", "role", "state", "address"].map(Column::Text);
+        text.gap();
+        text.line(output.heading("senders"));
+        text.block(&table(&columns, graph.senders.iter().map(sender)), 0);
     }
-    text
+    text.into_text()
 }
 
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!(" {line}\n")).collect()
+fn sender(sender: &crate::admin::SenderView) -> Vec<String> {
+    let state = if sender.alive { "alive" } else { "dead" };
+    let address = sender.address.clone().unwrap_or_default();
+    vec![
+        sender.id.clone(),
+        sender.role.clone(),
+        state.to_owned(),
+        address,
+    ]
 }
 
 fn seconds(count: u64) -> String {

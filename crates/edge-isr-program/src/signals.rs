@@ -1,20 +1,39 @@
 //! Being told to stop.
 
-use tokio::signal;
+use std::io;
 
-/// Waits for Ctrl-C, or for the signal by which supervisors ask a program to end.
-pub(crate) async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
-        tokio::select! {
-            _ = signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failure::Failure;
+
+/// Ctrl-C, and the signal by which supervisors ask a program to end.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// Takes the signals over. One that comes before this ends the program at once.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses it.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = || -> io::Result<Self> {
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
+        };
+        listen().map_err(Failure::asked)
     }
-    #[cfg(not(unix))]
-    {
-        let _ = signal::ctrl_c().await;
+
+    /// Waits for one of them.
+    pub(crate) async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Items {
 impl Items {
     /// Reads tags; `place` is where they stand in the request.
     pub(super) fn tags(&mut self, place: &str, texts: &[String]) -> Vec<Tag> {
-        self.each(place, texts, |text| Tag::new(text))
+        self.each(place, texts, Tag::new)
     }
 
     /// Reads URLs by the site's rules.

@@ -70,7 +70,7 @@ impl ByUrl {
 
 #[async_trait]
 impl CdnConnector for ByUrl {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "by-url"
     }
 

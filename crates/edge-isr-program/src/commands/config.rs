@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cli;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Lines, Output};
 
-pub(super) fn run(what: &cli::Config, file: Option<&Path>, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(what: &cli::Config, file: Option<&Path>, output: Output) -> Result<(), Failure> {
     let loaded = config::load(file)?;
     match what {
         cli::Config::Check => check(&loaded, output),
@@ -18,7 +18,7 @@ pub(super) fn run(what: &cli::Config, file: Option<&Path>, output: &Output) -> R
     Ok(())
 }
 
-fn check(loaded: &Loaded, output: &Output) {
+fn check(loaded: &Loaded, output: Output) {
     let file = loaded.file.as_ref().map(|file| file.display().to_string());
     let set = loaded
         .entries
@@ -31,7 +31,7 @@ fn check(loaded: &Loaded, output: &Output) {
     });
 }
 
-fn print(loaded: &Loaded, output: &Output) {
+fn print(loaded: &Loaded, output: Output) {
     let json: Vec<Value> = loaded
         .entries
         .iter()
@@ -41,8 +41,8 @@ fn print(loaded: &Loaded, output: &Output) {
 }
 
 /// The entries as a TOML file, with the source of each value behind it.
-fn toml(entries: &[Entry], output: &Output) -> String {
-    let mut text = String::new();
+fn toml(entries: &[Entry], output: Output) -> String {
+    let mut text = Lines::default();
     let mut section = "";
     for entry in entries {
         let (of, key) = entry
@@ -55,11 +55,8 @@ fn toml(entries: &[Entry], output: &Output) -> String {
             } else {
                 format!("[{of}]")
             };
-            text += &format!(
-                "{}{}\n",
-                if text.is_empty() { "" } else { "\n" },
-                output.heading(&head)
-            );
+            text.gap();
+            text.line(output.heading(&head));
             section = of;
         }
         let source = entry
@@ -67,11 +64,11 @@ fn toml(entries: &[Entry], output: &Output) -> String {
             .as_deref()
             .map(|source| format!("  # {source}"))
             .unwrap_or_default();
-        text += &match &entry.value {
-            Value::Null => format!("{}\n", output.faint(&format!("# {key} is not set"))),
+        text.line(match &entry.value {
+            Value::Null => output.faint(&format!("# {key} is not set")),
             // Texts, numbers, booleans and lists of texts are written alike in JSON and TOML.
-            value => format!("{key} = {value}{}\n", output.faint(&source)),
-        };
+            value => format!("{key} = {value}{}", output.faint(&source)),
+        });
     }
-    text
+    text.into_text()
 }

@@ -12,7 +12,7 @@ use crate::render;
 pub(super) async fn run(
     what: &cli::Graph,
     file: Option<&Path>,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Failure> {
     let cli::Graph::Stats(server) = what;
     let graph: GraphView = Client::new(server, file)?.get(&["graph"], &[]).await?;

@@ -20,7 +20,7 @@ use crate::output::Output;
 /// # Errors
 ///
 /// See [`Failure`].
-pub(crate) async fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
     let file = cli.config.as_deref();
     match &cli.command {
         Command::Serve(arguments) => serve::run(arguments, file, output).await,
@@ -32,6 +32,9 @@ pub(crate) async fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Graph(what) => graph::run(what, file, output).await,
         Command::Config(what) => config::run(what, file, output),
         Command::Completions { shell } => completions::run(*shell),
-        Command::Openapi => openapi::run(output),
+        Command::Openapi => {
+            openapi::run(output);
+            Ok(())
+        }
     }
 }

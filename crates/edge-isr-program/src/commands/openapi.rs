@@ -1,14 +1,15 @@
 //! `edge-isr openapi`: the description of the admin API.
 
 use crate::admin::openapi_document;
-use crate::failure::Failure;
 use crate::output::Output;
 
-pub(super) fn run(output: &Output) -> Result<(), Failure> {
-    output.plain(
-        &openapi_document()
+pub(super) fn run(output: Output) {
+    let document = openapi_document();
+    // It is JSON, whether that was asked for or not.
+    let text = || {
+        document
             .to_pretty_json()
-            .map_err(Failure::asked)?,
-    );
-    Ok(())
+            .expect("the description has a form in JSON")
+    };
+    output.result(&document, text);
 }

@@ -11,7 +11,7 @@ use crate::output::Output;
 pub(super) async fn run(
     arguments: &cli::Purge,
     file: Option<&Path>,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Failure> {
     let request = RevalidateRequest {
         urls: arguments.urls.clone(),

@@ -13,7 +13,7 @@ use crate::render;
 pub(super) async fn run(
     arguments: &cli::Revalidate,
     file: Option<&Path>,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Failure> {
     let no_target = arguments.tags.is_empty()
         && arguments.urls.is_empty()
@@ -43,9 +43,9 @@ pub(super) async fn send(
     client: &Client,
     mut request: RevalidateRequest,
     wait: &cli::Wait,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Failure> {
-    request.wait = match (wait.wait, wait.wait_edges) {
+    request.wait = match (wait.until_settled, wait.until_edges_know) {
         (true, _) => Wait::Settled,
         (_, true) => Wait::Edges,
         _ => Wait::None,

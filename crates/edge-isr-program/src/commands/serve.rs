@@ -9,14 +9,15 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::server::Server;
-use crate::signals::told_to_stop;
+use crate::signals::StopSignals;
 
 pub(super) async fn run(
     arguments: &cli::Serve,
     file: Option<&Path>,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Failure> {
     let config = config::load(file)?.config;
+    let mut signals = StopSignals::listen()?;
     let shown = Shown::of(&config);
     let server = Server::start(config).await?;
     if let Err(error) = server.store_answers().await {
@@ -39,7 +40,7 @@ pub(super) async fn run(
             shown.origin, shown.store
         )
     });
-    told_to_stop().await;
+    signals.any().await;
     output.line("stopping: requests under way are finished first");
     server.stop().await;
     Ok(())

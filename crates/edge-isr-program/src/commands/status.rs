@@ -12,7 +12,7 @@ use crate::render;
 pub(super) async fn run(
     arguments: &cli::Status,
     file: Option<&Path>,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Failure> {
     let client = Client::new(&arguments.server, file)?;
     if let Some(tag) = &arguments.tag {

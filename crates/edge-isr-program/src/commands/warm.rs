@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(super) async fn run(
     arguments: &cli::Warm,
     file: Option<&Path>,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Failure> {
     let client = Client::new(&arguments.server, file)?;
     let answer: WarmAnswer = client

@@ -24,14 +24,15 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::server::Server;
-use crate::signals::told_to_stop;
+use crate::signals::StopSignals;
 
 /// Runs the demo.
 ///
 /// # Errors
 ///
 /// With `--once`, when an expectation did not hold; anything that keeps the demo from running.
-pub(crate) async fn run(arguments: &cli::Demo, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: &cli::Demo, output: Output) -> Result<(), Failure> {
+    let mut signals = StopSignals::listen()?;
     let folder = tempfile::tempdir().map_err(Failure::asked)?;
     let stop = CancellationToken::new();
     let site = Site::start(stop.clone()).await.map_err(Failure::asked)?;
@@ -47,27 +48,26 @@ pub(crate) async fn run(arguments: &cli::Demo, output: &Output) -> Result<(), Fa
 
     let edge = format!("http://{}", server.edge);
     output.line(report::opening(&site.origin(), &edge, output));
-    let told = told_to_stop();
-    tokio::pin!(told);
-    let result = tokio::select! {
-        played = play(&site, &edge, &client, output) => match played {
-            Ok(held) if arguments.once => verdict(held),
-            Ok(_) => {
-                output.line(report::closing(&edge, &admin, output));
-                told.await;
-                Ok(())
-            }
-            Err(failure) => Err(failure),
-        },
-        () = &mut told => Ok(()),
+    let shown = tokio::select! {
+        held = play(&site, &edge, &client, output) => held.map(Some),
+        () = signals.any() => Ok(None),
     };
+    if !arguments.once && matches!(shown, Ok(Some(_))) {
+        output.line(report::closing(&edge, &admin, output));
+        signals.any().await;
+    }
     server.stop().await;
     stop.cancel();
-    result
+    match shown? {
+        Some(false) => Err(Failure::Asked(
+            "an expectation of the demo did not hold".into(),
+        )),
+        Some(true) | None => Ok(()),
+    }
 }
 
 /// Plays the script, shows what was seen, and says whether every expectation held.
-async fn play(site: &Site, edge: &str, client: &Client, output: &Output) -> Result<bool, Failure> {
+async fn play(site: &Site, edge: &str, client: &Client, output: Output) -> Result<bool, Failure> {
     let record = Script::new(site, edge, client, output)?.play().await?;
     let checks = expectations::check(&record);
     let held = checks.iter().all(|check| check.held);
@@ -76,14 +76,4 @@ async fn play(site: &Site, edge: &str, client: &Client, output: &Output) -> Resu
         || report::timeline(&record, &checks, output),
     );
     Ok(held)
-}
-
-fn verdict(held: bool) -> Result<(), Failure> {
-    if held {
-        Ok(())
-    } else {
-        Err(Failure::Asked(
-            "an expectation of the demo did not hold".into(),
-        ))
-    }
 }

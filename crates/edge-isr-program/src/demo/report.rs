@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::expectations::Check;
 use super::record::{Outcome, Page, Record, Visit};
-use crate::output::{Column, Output, table};
+use crate::output::{Column, Lines, Output, table};
 
 /// Before it begins.
-pub(super) fn opening(site: &str, edge: &str, output: &Output) -> String {
+pub(super) fn opening(site: &str, edge: &str, output: Output) -> String {
     format!(
         "{}\n\n  A blog at {site} takes 200 ms to render a page. Visitors come in at\n  {edge}, where edge-isr keeps its pages.\n",
         output.heading("edge-isr demo")
@@ -15,13 +15,13 @@ pub(super) fn opening(site: &str, edge: &str, output: &Output) -> String {
 }
 
 /// One moment of the timeline.
-pub(super) fn moment(at: Duration, what: &str, output: &Output) -> String {
+pub(super) fn moment(at: Duration, what: &str, output: Output) -> String {
     let at = format!("{:>6.2} s", at.as_secs_f64());
     format!("  {}  {what}", output.faint(&at))
 }
 
 /// What happened to each page, and whether that was as it had to be.
-pub(super) fn timeline(record: &Record, checks: &[Check], output: &Output) -> String {
+pub(super) fn timeline(record: &Record, checks: &[Check], output: Output) -> String {
     let heads = [
         "page",
         "1st visit",
@@ -33,27 +33,26 @@ pub(super) fn timeline(record: &Record, checks: &[Check], output: &Output) -> St
     ];
     let rows = record.pages.iter().map(|page| row(page, record));
     let pages = table(&heads.map(Column::Text), rows);
-    let mut text = format!(
-        "\n{}\n\n{}\n",
-        output.heading("What happened to each page"),
-        indented(&pages)
-    );
-    text += &format!("{}\n\n", output.heading("Expectations"));
+    let mut text = Lines::default();
+    text.line("");
+    text.line(output.heading("What happened to each page"));
+    text.gap();
+    text.block(&pages, 1);
+    text.gap();
+    text.line(output.heading("Expectations"));
+    text.gap();
     for check in checks {
         let mark = if check.held {
             output.good("yes")
         } else {
             output.bad("NO ")
         };
-        text += &format!("  {mark}  {}\n", check.what);
-        text.extend(
-            check
-                .otherwise
-                .iter()
-                .map(|seen| format!("         {}\n", output.bad(seen))),
-        );
+        text.line(format!("  {mark}  {}", check.what));
+        for seen in &check.otherwise {
+            text.line(format!("         {}", output.bad(seen)));
+        }
     }
-    text
+    text.into_text()
 }
 
 fn row(page: &Page, record: &Record) -> Vec<String> {
@@ -92,7 +91,7 @@ fn then(visit: &Visit, concerned: bool) -> String {
 }
 
 /// What can be done while it stays up.
-pub(super) fn closing(edge: &str, admin: &str, output: &Output) -> String {
+pub(super) fn closing(edge: &str, admin: &str, output: Output) -> String {
     format!(
         "\n{}\n\n  the blog      {edge}/\n  write a post  {edge}/posts/new\n  metrics       {admin}/metrics\n  \
          ask it        edge-isr status --server {admin}\n                edge-isr revalidate post:3 --wait --server {admin}\n\n  \
@@ -109,8 +108,4 @@ pub(super) fn milliseconds(duration: Duration) -> String {
     } else {
         format!("{millis:.0} ms")
     }
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!(" {line}\n")).collect()
 }

@@ -38,7 +38,7 @@ const NEW_BODY: &str = "She held water on the right side for a week. Then the wi
 const ADDED_TITLE: &str = "A new mast for the Marigold";
 
 /// How long a revalidation may take before the demo gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The demo under way.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) struct Script<'a> {
     site: &'a Site,
     visitor: Visitor,
     client: &'a Client,
-    output: &'a Output,
+    output: Output,
     started: Instant,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Script<'a> {
         site: &'a Site,
         edge: &str,
         client: &'a Client,
-        output: &'a Output,
+        output: Output,
     ) -> Result<Self, Failure> {
         let visitor = Visitor::new(edge)?;
         Ok(Self {

@@ -35,8 +35,8 @@ async fn a_long_list_comes_in_chunks() {
         let Some(next) = chunk["next"].as_str() else {
             break;
         };
-        let encoded: String = next.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        query = format!("limit=10&after={encoded}");
+        let encoded: Vec<String> = next.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        query = format!("limit=10&after={}", encoded.concat());
     }
     seen.sort_by_key(ToString::to_string);
     seen.dedup();
