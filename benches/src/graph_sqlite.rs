@@ -1,8 +1,9 @@
 //! The embedded store with a million pages in it.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::ops::{Add, Sub};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -36,7 +37,7 @@ pub(crate) struct Options {
     batch: u64,
     /// Where the store is made; a temporary directory when not given.
     #[arg(long)]
-    directory: Option<std::path::PathBuf>,
+    directory: Option<PathBuf>,
 }
 
 /// Loads the store, then measures it, and prints a table.
@@ -174,7 +175,7 @@ async fn bind_all(
     from: u64,
     count: u64,
     kind: Kind,
-) -> anyhow::Result<Duration> {
+) -> anyhow::Result<Spent> {
     let current = store.position().await?.generation_of(&page(0));
     let generation = match kind {
         Kind::Behind => Generation {
@@ -183,7 +184,7 @@ async fn bind_all(
         },
         Kind::New | Kind::Changed => current,
     };
-    let began = Instant::now();
+    let began = Spent::so_far();
     let mut callers = Vec::new();
     for caller in 0..CALLERS {
         let (store, batch) = (Arc::clone(store), options.batch);
@@ -205,16 +206,12 @@ async fn bind_all(
     for caller in callers {
         caller.await??;
     }
-    Ok(began.elapsed())
+    Ok(Spent::so_far() - began)
 }
 
-async fn bind_one_by_one(
-    store: &Arc<SqliteStore>,
-    from: u64,
-    count: u64,
-) -> anyhow::Result<Duration> {
+async fn bind_one_by_one(store: &Arc<SqliteStore>, from: u64, count: u64) -> anyhow::Result<Spent> {
     let generation = store.position().await?.generation_of(&page(0));
-    let began = Instant::now();
+    let began = Spent::so_far();
     let mut callers = Vec::new();
     for caller in 0..SINGLE_CALLERS {
         let store = Arc::clone(store);
@@ -228,7 +225,7 @@ async fn bind_one_by_one(
     for caller in callers {
         caller.await??;
     }
-    Ok(began.elapsed())
+    Ok(Spent::so_far() - began)
 }
 
 /// What is read again and again while the store is written.
@@ -361,9 +358,64 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
-fn rate(what: &str, pages: u64, took: Duration) {
-    let per_second = u128::from(pages) * 1_000_000 / took.as_micros().max(1);
-    row(what, format!("{per_second} pages/s"));
+/// Time that passed, and time in which a processor worked for this process. The latter says more on a
+/// machine that does other things too.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    wall: Duration,
+    processor: Duration,
+}
+
+impl Spent {
+    /// Since some moment, and since this process began.
+    fn so_far() -> Self {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Self {
+            wall: START.elapsed(),
+            processor: processor_time().unwrap_or_default(),
+        }
+    }
+}
+
+impl Sub for Spent {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            wall: self.wall.saturating_sub(earlier.wall),
+            processor: self.processor.saturating_sub(earlier.processor),
+        }
+    }
+}
+
+impl Add for Spent {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            wall: self.wall + other.wall,
+            processor: self.processor + other.processor,
+        }
+    }
+}
+
+/// User and system time, as Linux counts it in hundredths of a second (proc(5), `/proc/pid/stat`).
+fn processor_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    let mut fields = after_name.split(' ').skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
+}
+
+fn rate(what: &str, pages: u64, spent: Spent) {
+    let per_second = |time: Duration| u128::from(pages) * 1_000_000 / time.as_micros().max(1);
+    let mut figure = format!("{} pages/s", per_second(spent.wall));
+    if !spent.processor.is_zero() {
+        let busy = per_second(spent.processor);
+        figure = format!("{figure}, {busy} per second of processor time");
+    }
+    row(what, figure);
 }
 
 fn row(what: &str, figure: impl std::fmt::Display) {
