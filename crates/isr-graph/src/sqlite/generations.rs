@@ -7,7 +7,8 @@ use isr_core::{
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Failure;
-use super::state::{State, at_most, severest};
+use super::readers::Read;
+use super::state::{at_most, severest};
 use super::writer::Write;
 
 /// The mode by which a response has been superseded since its generation; `None` when it was not.
@@ -111,12 +112,8 @@ fn trim(write: &mut Write<'_>) -> Result<(), Failure> {
 }
 
 /// What has been revalidated since a position.
-pub(super) fn news_since(
-    connection: &Connection,
-    after: &Position,
-    limit: usize,
-) -> Result<News, Failure> {
-    let state = State::load(connection)?;
+pub(super) fn news_since(read: &Read<'_>, after: &Position, limit: usize) -> Result<News, Failure> {
+    let state = &read.state;
     let from = Generation {
         epoch: after.epoch,
         number: after.number(Partition(0)),
@@ -133,7 +130,7 @@ pub(super) fn news_since(
     if from == state.current() {
         return Ok(News { gap: false, ..gap });
     }
-    let heard = heard_after(connection, from.number.cast_signed(), limit)?;
+    let heard = heard_after(read.connection, from.number.cast_signed(), limit)?;
     // The first must follow upon what is known: what came between may have been forgotten.
     if heard
         .first()

@@ -9,7 +9,6 @@ use isr_core::{
 
 use super::failure::Failure;
 use super::job_row::Kind;
-use super::state::State;
 use super::writer::Write;
 use super::{SqliteStore, generations, pages, queue, receipts, walk};
 
@@ -19,8 +18,7 @@ const BINDS_AT_A_TIME: usize = 64;
 #[async_trait]
 impl TagGraph for SqliteStore {
     async fn position(&self) -> Result<Position, StoreError> {
-        self.read(|connection| Ok(State::load(connection)?.position()))
-            .await
+        self.read(|read| Ok(read.state.position())).await
     }
 
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {
@@ -50,16 +48,13 @@ impl TagGraph for SqliteStore {
         limit: usize,
     ) -> Result<UrlChunk, StoreError> {
         let (target, after) = (target.clone(), after.cloned());
-        self.read(move |connection| {
-            walk::urls_for(connection, &target, after.as_ref(), limit.max(1))
-        })
-        .await
+        self.read(move |read| walk::urls_for(read, &target, after.as_ref(), limit.max(1)))
+            .await
     }
 
     async fn tags_for(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {
         let url = url.clone();
-        self.read(move |connection| walk::tags_for(connection, &url))
-            .await
+        self.read(move |read| walk::tags_for(read, &url)).await
     }
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
@@ -68,7 +63,7 @@ impl TagGraph for SqliteStore {
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
         let after = after.clone();
-        self.read(move |connection| generations::news_since(connection, &after, limit.max(1)))
+        self.read(move |read| generations::news_since(read, &after, limit.max(1)))
             .await
     }
 

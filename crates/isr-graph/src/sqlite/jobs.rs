@@ -12,7 +12,8 @@ use rusqlite::Connection;
 use super::failure::Failure;
 use super::job_row::Kind;
 use super::queue::Taken;
-use super::state::{State, micros};
+use super::readers::Read;
+use super::state::micros;
 use super::writer::Write;
 use super::{SqliteStore, queue, receipts};
 
@@ -106,7 +107,7 @@ impl JobStore for SqliteStore {
             epoch: position.epoch,
             number: position.number(Partition(0)),
         };
-        self.read(move |connection| queue::outstanding(connection, generation))
+        self.read(move |read| queue::outstanding(read.connection, generation))
             .await
     }
 
@@ -118,17 +119,17 @@ impl JobStore for SqliteStore {
 
     async fn receipt(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
         let id = *id;
-        self.read(move |connection| receipts::find(connection, &id))
+        self.read(move |read| receipts::find(read.connection, &id))
             .await
     }
 
     async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-        self.read(move |connection| receipts::newest(connection, limit))
+        self.read(move |read| receipts::newest(read.connection, limit))
             .await
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        self.read(move |connection| dead_letters(connection, limit))
+        self.read(move |read| dead_letters(read.connection, limit))
             .await
     }
 
@@ -158,7 +159,7 @@ impl SqliteStore {
         work: impl Fn(&Write<'_>, &Taken) -> Result<W, Failure> + Send + 'static,
     ) -> Result<Vec<Claimed<W>>, StoreError> {
         if !self
-            .read(move |connection| queue::is_anything_due(connection, kind))
+            .read(move |read| queue::is_anything_due(read, kind))
             .await?
         {
             return Ok(Vec::new());
@@ -249,12 +250,12 @@ fn dead_letters(connection: &Connection, limit: usize) -> Result<Vec<DeadLetter>
     Ok(letters)
 }
 
-fn depth(connection: &Connection) -> Result<QueueDepth, Failure> {
-    let state = State::load(connection)?;
+fn depth(read: &Read<'_>) -> Result<QueueDepth, Failure> {
+    let state = &read.state;
     Ok(QueueDepth {
         revalidations: state.revalidations.cast_unsigned(),
         pages: state.page_jobs.cast_unsigned(),
         dead: state.dead.cast_unsigned(),
-        oldest_due: queue::oldest_due(connection, state.now())?,
+        oldest_due: queue::oldest_due(read)?,
     })
 }

@@ -88,7 +88,7 @@ impl SqliteStore {
     async fn read<R, F>(&self, act: F) -> Result<R, StoreError>
     where
         R: Send + 'static,
-        F: FnOnce(&rusqlite::Connection) -> Result<R, Failure> + Send + 'static,
+        F: FnOnce(&readers::Read<'_>) -> Result<R, Failure> + Send + 'static,
     {
         self.readers.read(act).await
     }

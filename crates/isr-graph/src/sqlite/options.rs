@@ -1,7 +1,12 @@
 //! What may be chosen about an embedded store.
 
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use isr_core::Clock;
+
+use super::state::micros;
 
 /// What an acknowledged change survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,6 +45,9 @@ pub struct SqliteOptions {
     /// The unit that the ends of copies' lifetimes are rounded up to: within it, binding an unchanged
     /// page again writes nothing. At least 1 ms. Default: one minute.
     pub ends_unit: Duration,
+    /// Whose time of day leases, delays and lifetimes go by; it must be the same for everybody who has
+    /// the file open. Default: the machine's.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for SqliteOptions {
@@ -54,6 +62,21 @@ impl Default for SqliteOptions {
             targets: NonZeroU64::new(200_000).expect("200 000 is not zero"),
             queue: 1_000_000,
             ends_unit: Duration::from_mins(1),
+            clock: None,
         }
+    }
+}
+
+impl SqliteOptions {
+    /// What the clock shows, in microseconds since 1970.
+    pub(super) fn machine_time(&self) -> i64 {
+        let time = self
+            .clock
+            .as_ref()
+            .map_or_else(SystemTime::now, |clock| clock.time_of_day());
+        micros(
+            time.duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
+        )
     }
 }

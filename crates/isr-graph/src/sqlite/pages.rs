@@ -322,7 +322,7 @@ mod tests {
         let connection = open_writer(&path, &options).unwrap();
         layout::prepare(&connection, &options.site).unwrap();
         let state = State::load(&connection).unwrap();
-        let now = state.now();
+        let now = state.at(options.machine_time());
         let mut write = Write {
             connection: &connection,
             state,

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::job_row::{self, Entry, Held, Kind};
+use super::readers::Read;
 use super::state::{State, at_most, micros};
 use super::writer::Write;
 
@@ -68,9 +69,8 @@ fn merge(earlier: Option<PageWork>, later: Option<PageWork>) -> Option<PageWork>
 }
 
 /// Whether a claim would find anything.
-pub(super) fn is_anything_due(connection: &Connection, kind: Kind) -> Result<bool, Failure> {
-    let now = State::load(connection)?.now();
-    Ok(first_at(connection, kind)?.is_some_and(|at| at <= now))
+pub(super) fn is_anything_due(read: &Read<'_>, kind: Kind) -> Result<bool, Failure> {
+    Ok(first_at(read.connection, kind)?.is_some_and(|at| at <= read.now))
 }
 
 fn first_at(connection: &Connection, kind: Kind) -> Result<Option<i64>, Failure> {
@@ -80,10 +80,11 @@ fn first_at(connection: &Connection, kind: Kind) -> Result<Option<i64>, Failure>
 }
 
 /// How long the oldest job that may be claimed has been waiting.
-pub(super) fn oldest_due(connection: &Connection, now: i64) -> Result<Option<Duration>, Failure> {
+pub(super) fn oldest_due(read: &Read<'_>) -> Result<Option<Duration>, Failure> {
     let mut oldest = None;
     for kind in [Kind::Revalidation, Kind::Page] {
-        let since = first_at(connection, kind)?.and_then(|at| u64::try_from(now - at).ok());
+        let since =
+            first_at(read.connection, kind)?.and_then(|at| u64::try_from(read.now - at).ok());
         oldest = oldest.max(since);
     }
     Ok(oldest.map(Duration::from_micros))

@@ -11,6 +11,16 @@ use tokio::sync::Semaphore;
 use super::connection::open_reader;
 use super::failure::{Failure, unavailable};
 use super::options::SqliteOptions;
+use super::state::State;
+
+/// What a request that only reads works with.
+#[derive(Debug)]
+pub(super) struct Read<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) state: State,
+    /// In microseconds since 1970.
+    pub(super) now: i64,
+}
 
 /// A few connections, opened when they are first needed.
 #[derive(Debug)]
@@ -36,7 +46,7 @@ impl Readers {
     pub(super) async fn read<R, F>(self: &Arc<Self>, act: F) -> Result<R, StoreError>
     where
         R: Send + 'static,
-        F: FnOnce(&Connection) -> Result<R, Failure> + Send + 'static,
+        F: FnOnce(&Read<'_>) -> Result<R, Failure> + Send + 'static,
     {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
@@ -51,16 +61,13 @@ impl Readers {
         Ok(reading.await.map_err(unavailable)??)
     }
 
-    fn read_now<R>(
-        &self,
-        act: impl FnOnce(&Connection) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+    fn read_now<R>(&self, act: impl FnOnce(&Read<'_>) -> Result<R, Failure>) -> Result<R, Failure> {
         let idle = self.idle.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
             None => open_reader(&self.path, &self.options)?,
         };
-        let outcome = in_one_snapshot(&connection, act);
+        let outcome = in_one_snapshot(&connection, &self.options, act);
         // A connection that cannot end its transaction is closed.
         if connection.is_autocommit() {
             self.idle.lock().push(connection);
@@ -71,10 +78,18 @@ impl Readers {
 
 fn in_one_snapshot<R>(
     connection: &Connection,
-    act: impl FnOnce(&Connection) -> Result<R, Failure>,
+    options: &SqliteOptions,
+    act: impl FnOnce(&Read<'_>) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
     connection.prepare_cached("BEGIN")?.execute([])?;
-    let outcome = act(connection);
+    let outcome = State::load(connection).and_then(|state| {
+        let now = state.at(options.machine_time());
+        act(&Read {
+            connection,
+            state,
+            now,
+        })
+    });
     connection.prepare_cached("COMMIT")?.execute([])?;
     outcome
 }

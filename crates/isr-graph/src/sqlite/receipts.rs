@@ -4,7 +4,8 @@ use isr_core::{Receipt, RevalidationId, SenderId, SenderReport, SenderState};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Failure;
-use super::state::{State, at_most, micros};
+use super::readers::Read;
+use super::state::{at_most, micros};
 use super::writer::Write;
 use crate::RECEIPTS_KEPT;
 
@@ -81,9 +82,10 @@ pub(super) fn report(write: &Write<'_>, report: &SenderReport) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) fn senders(connection: &Connection) -> Result<Vec<SenderState>, Failure> {
-    let now = State::load(connection)?.now();
-    let mut select = connection.prepare_cached("SELECT report, ends FROM sender ORDER BY id")?;
+pub(super) fn senders(read: &Read<'_>) -> Result<Vec<SenderState>, Failure> {
+    let mut select = read
+        .connection
+        .prepare_cached("SELECT report, ends FROM sender ORDER BY id")?;
     let mut rows = select.query([])?;
     let mut senders = Vec::new();
     while let Some(row) = rows.next()? {
@@ -91,7 +93,7 @@ pub(super) fn senders(connection: &Connection) -> Result<Vec<SenderState>, Failu
         let ends: i64 = row.get(1)?;
         senders.push(SenderState {
             report,
-            alive: ends > now,
+            alive: ends > read.now,
         });
     }
     Ok(senders)

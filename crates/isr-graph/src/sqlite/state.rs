@@ -1,6 +1,6 @@
 //! The one row that every transaction begins with: counters, floors and the clock.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use isr_core::{Epoch, Generation, Mode, Position};
 use rusqlite::{Connection, Row};
@@ -108,21 +108,14 @@ impl State {
         Ok(())
     }
 
-    /// The time, in microseconds since 1970. It stands still where the machine's clock ran backwards.
-    pub(super) fn now(&self) -> i64 {
-        self.at(machine_time())
-    }
-
-    fn at(&self, machine: i64) -> i64 {
+    /// The time in microseconds since 1970, when the machine's clock shows `machine`. It stands still
+    /// where that ran backwards.
+    pub(super) fn at(&self, machine: i64) -> i64 {
         (machine + self.clock_ahead).max(self.clock_last)
     }
 
     /// Moves the clock on, and says what it shows.
-    pub(super) fn tick(&mut self) -> i64 {
-        self.tick_at(machine_time())
-    }
-
-    fn tick_at(&mut self, machine: i64) -> i64 {
+    pub(super) fn tick(&mut self, machine: i64) -> i64 {
         let now = self.at(machine);
         // Set back: go on from here at the machine's pace, not stand still until it has caught up.
         self.clock_ahead = now - machine;
@@ -156,14 +149,6 @@ impl State {
         self.stale_floor = stale.max(self.stale_floor);
         self.expired_floor = expired.max(self.expired_floor);
     }
-}
-
-/// What the machine's clock shows, in microseconds since 1970.
-fn machine_time() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    micros(since)
 }
 
 /// A duration in microseconds, as far as they go.
@@ -216,20 +201,20 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_goes_on_from_where_it_was() {
         let mut state = state();
-        assert_eq!(state.tick_at(50_000_000), 50_000_000);
-        assert_eq!(state.tick_at(10_000_000), 50_000_000);
-        assert_eq!(state.tick_at(13_000_000), 53_000_000);
+        assert_eq!(state.tick(50_000_000), 50_000_000);
+        assert_eq!(state.tick(10_000_000), 50_000_000);
+        assert_eq!(state.tick(13_000_000), 53_000_000);
         assert_eq!(state.at(14_000_000), 54_000_000);
     }
 
     #[test]
     fn the_clock_is_written_down_in_coarse_steps() {
         let mut state = state();
-        state.tick_at(50_000_000);
+        state.tick(50_000_000);
         let before = state;
-        state.tick_at(50_000_001);
+        state.tick(50_000_001);
         assert_eq!(state, before);
-        state.tick_at(51_000_000);
+        state.tick(51_000_000);
         assert_ne!(state, before);
     }
 

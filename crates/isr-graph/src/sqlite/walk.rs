@@ -7,21 +7,22 @@ use rusqlite::{Connection, Rows};
 
 use super::failure::Failure;
 use super::pages::{decode, find, hash_of, milliseconds, tag_by_hash, tag_name};
+use super::readers::Read;
 use super::record::Record;
-use super::state::{State, at_most};
+use super::state::at_most;
 
 /// Tags named in the statistics.
 const LARGEST_TAGS: i64 = 20;
 
 /// Some of a target's pages. The cursor is the number of the last page looked at.
 pub(super) fn urls_for(
-    connection: &Connection,
+    read: &Read<'_>,
     target: &Target,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<UrlChunk, Failure> {
     let after: i64 = after.map_or(0, |cursor| cursor.0.parse().unwrap_or(0));
-    let now = milliseconds(State::load(connection)?.now());
+    let (connection, now) = (read.connection, milliseconds(read.now));
     match target {
         Target::Url(url) => Ok(UrlChunk {
             urls: vec![url.clone()],
@@ -102,15 +103,12 @@ fn may_concern(target: &Target, url: &str) -> bool {
 }
 
 /// What a page is bound to; `None` when it is not known.
-pub(super) fn tags_for(
-    connection: &Connection,
-    url: &PageUrl,
-) -> Result<Option<PageTags>, Failure> {
-    let Some((_, stored)) = find(connection, url.as_str())? else {
+pub(super) fn tags_for(read: &Read<'_>, url: &PageUrl) -> Result<Option<PageTags>, Failure> {
+    let Some((_, stored)) = find(read.connection, url.as_str())? else {
         return Ok(None);
     };
     let record = decode(&stored, url.as_str())?;
-    let now = milliseconds(State::load(connection)?.now());
+    let now = milliseconds(read.now);
     let mut tags = Vec::with_capacity(record.tags.len());
     for (name, ends) in &record.tags {
         if let Ok(left @ 1..) = u64::try_from(ends - now) {
@@ -127,8 +125,8 @@ pub(super) fn tags_for(
 }
 
 /// How large the graph is. Counts the pages of every tag, which takes its time on a large one.
-pub(super) fn statistics(connection: &Connection) -> Result<GraphStatistics, Failure> {
-    let state = State::load(connection)?;
+pub(super) fn statistics(read: &Read<'_>) -> Result<GraphStatistics, Failure> {
+    let (connection, state) = (read.connection, &read.state);
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))

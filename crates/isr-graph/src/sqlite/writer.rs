@@ -246,7 +246,7 @@ impl Thread {
         mut next: impl FnMut() -> Option<Box<dyn Request>>,
     ) -> Result<(), Failure> {
         let mut state = loaded;
-        let now = state.tick();
+        let now = state.tick(self.options.machine_time());
         let ticked = state;
         let mut write = Write {
             connection: &self.connection,

@@ -15,13 +15,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::Store;
 use isr_graph::{SqliteOptions, SqliteStore};
-use isr_testkit::StoreFixture;
+use isr_testkit::{HandClock, StoreFixture};
 
-/// The unit of lifetimes in the suite, which does not want to wait for minutes.
-const UNIT: Duration = Duration::from_millis(1);
+/// The unit of lifetimes in the suite.
+const UNIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Embedded {
+    clock: HandClock,
     store: Arc<SqliteStore>,
     _directory: tempfile::TempDir,
 }
@@ -33,7 +34,7 @@ impl StoreFixture for Embedded {
     }
 
     async fn pass(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
+        self.clock.advance(duration);
     }
 
     fn expiry_unit(&self) -> Duration {
@@ -43,11 +44,14 @@ impl StoreFixture for Embedded {
 
 async fn fresh() -> Embedded {
     let directory = tempfile::tempdir().unwrap();
+    let clock = HandClock::new();
     let options = SqliteOptions {
         ends_unit: UNIT,
+        clock: Some(Arc::new(clock.clone())),
         ..SqliteOptions::default()
     };
     Embedded {
+        clock,
         store: Arc::new(support::open(&directory, options).await),
         _directory: directory,
     }
