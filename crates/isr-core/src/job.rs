@@ -55,16 +55,17 @@ impl PageWork {
     }
 
     /// What remains to be done when `later` is queued while this waits: the higher generation, for
-    /// everybody who waits. After a change of epoch nobody waits for the older one any more.
+    /// everybody who waits. After a change of epoch no revalidation waits for the older generation any
+    /// more; what was in flight is to be purged all the same.
     #[must_use]
     pub fn merge(&self, later: Self) -> Self {
-        if self.generation.epoch != later.generation.epoch {
-            return later;
-        }
         let reason = match self.reason {
             PageReason::InFlight => PageReason::InFlight,
             PageReason::Superseded => later.reason,
         };
+        if self.generation.epoch != later.generation.epoch {
+            return Self { reason, ..later };
+        }
         let generation = if self.generation.covers(later.generation) {
             self.generation
         } else {
@@ -246,4 +247,38 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
 
     /// How much is waiting.
     async fn depth(&self) -> Result<QueueDepth, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Epoch;
+
+    fn work(epoch: u64, number: u64, reason: PageReason) -> PageWork {
+        let url = PageUrl::parse("https://a.example/").expect("it is a page URL");
+        PageWork::new(
+            url,
+            Generation {
+                epoch: Epoch::new(epoch),
+                number,
+            },
+            reason,
+        )
+    }
+
+    #[test]
+    fn merged_work_serves_everybody_who_waits() {
+        let merged = work(1, 5, PageReason::InFlight).merge(work(1, 7, PageReason::Superseded));
+        assert_eq!((merged.oldest.number, merged.generation.number), (5, 7));
+        assert_eq!(merged.reason, PageReason::InFlight);
+        let merged = work(1, 7, PageReason::Superseded).merge(work(1, 5, PageReason::Superseded));
+        assert_eq!((merged.oldest.number, merged.generation.number), (5, 7));
+        assert_eq!(merged.reason, PageReason::Superseded);
+    }
+
+    #[test]
+    fn what_was_in_flight_is_purged_even_after_a_change_of_epoch() {
+        let merged = work(1, 5, PageReason::InFlight).merge(work(2, 1, PageReason::Superseded));
+        assert_eq!(merged, work(2, 1, PageReason::InFlight));
+    }
 }

@@ -152,12 +152,7 @@ impl Inner {
         match reply.await {
             Ok(Reply::Shared(shared)) => {
                 self.answered(outcome_for(why), started);
-                let whole = shared.head.terms.bound && self.sender.may_share();
-                let sharing = if whole {
-                    Sharing::Whole
-                } else {
-                    Sharing::Brief
-                };
+                let sharing = Sharing::of(&shared.head.terms);
                 self.hand_out(&visit, *shared, sharing, forwarded)
             }
             Ok(Reply::Superseded(shared)) => {
@@ -240,7 +235,7 @@ impl Inner {
             collapsed: true,
             ..CacheStatus::forwarded(why)
         };
-        Some(self.serve(visit, fresh, flight, self.sharing(fresh), status))
+        Some(self.serve(visit, fresh, flight, Sharing::of(&fresh.terms), status))
     }
 
     /// Tells a visitor who waited that the origin failed; `None` when he has to see for himself.

@@ -74,6 +74,14 @@ impl Inner {
         } else {
             sharing.without_alias()
         };
+        // Asked now and of the flight: binding may have outlasted the sender's lease, and then nobody
+        // is told of this response any more, whatever its sender may do since.
+        let untold = flight.as_ref().is_some_and(|flight| !flight.may_go_on());
+        let sharing = if untold {
+            sharing.at_most_briefly()
+        } else {
+            sharing
+        };
         self.write_lifetimes(&mut headers, terms, age, sharing);
         cache_status.append_to(&mut headers);
         if let (Some(_), Some(generation)) = (visit.warm_up, generation) {
@@ -84,10 +92,7 @@ impl Inner {
         let body = match flight {
             // Nobody keeps what is not shared, so it need not be followed; and what leaves although
             // nobody can be told of it is shared for a moment only.
-            Some(flight)
-                if matches!(sharing, Sharing::Unshared | Sharing::Nothing)
-                    || !flight.may_go_on() =>
-            {
+            Some(flight) if matches!(sharing, Sharing::Unshared | Sharing::Nothing) || untold => {
                 flight.cancel();
                 body
             }
@@ -161,6 +166,23 @@ impl Inner {
 }
 
 impl Sharing {
+    /// What may be done with a response that is fresh: what could not be bound is kept for a moment.
+    pub(crate) const fn of(terms: &Terms) -> Self {
+        if terms.bound {
+            Self::Whole
+        } else {
+            Self::Brief
+        }
+    }
+
+    /// The same for a response that nobody can be told of.
+    const fn at_most_briefly(self) -> Self {
+        match self {
+            Self::Whole => Self::Brief,
+            Self::Brief | Self::Unshared | Self::Nothing => self,
+        }
+    }
+
     /// The same for a URL that is not the page's own: a cache that stored the response under it
     /// could not be purged of it.
     const fn without_alias(self) -> Self {

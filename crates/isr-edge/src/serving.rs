@@ -34,7 +34,8 @@ impl Inner {
                 let decision = decide(visit.asked, &Found::Response(facts), &here);
                 if decision == Decision::Hit {
                     self.answered(CacheOutcome::Hit, started);
-                    let (sharing, status) = (self.sharing(&stored), CacheStatus::hit(ttl(&facts)));
+                    let (sharing, status) =
+                        (Sharing::of(&stored.terms), CacheStatus::hit(ttl(&facts)));
                     return EdgeFuture::ready(self.serve(&visit, &stored, flight, sharing, status));
                 }
                 cancel(flight);
@@ -118,15 +119,6 @@ impl Inner {
             flight,
         };
         self.present(visit, outgoing, sharing, status)
-    }
-
-    /// What may be done elsewhere with a stored response that is served as fresh.
-    pub(crate) fn sharing(&self, stored: &StoredResponse) -> Sharing {
-        if stored.terms.bound && self.sender.may_share() {
-            Sharing::Whole
-        } else {
-            Sharing::Brief
-        }
     }
 
     pub(crate) fn depart(&self, stored: &StoredResponse) -> Option<Flight> {

@@ -1,6 +1,7 @@
 //! Single pages that are to be purged and warmed again.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 
 use isr_core::{
@@ -40,8 +41,14 @@ impl Pages {
     async fn work(&self) -> Result<(), StoreError> {
         let store = &self.shared.parts.store;
         let position = store.position().await?;
-        let failed = self.purge(&position).await?;
-        self.warm(&failed).await?;
+        let failed = match self.in_time(self.purge(&position)).await {
+            Some(failed) => failed?,
+            None => self.all_late(),
+        };
+        // What is not warm in time is left to visitors, who find no old copy.
+        if let Some(warmed) = self.in_time(self.warm(&failed)).await {
+            warmed?;
+        }
         let left: Vec<(Claim, LeavePage)> = self
             .claimed
             .iter()
@@ -53,6 +60,31 @@ impl Pages {
             })
             .collect();
         store.leave_pages(&left).await
+    }
+
+    /// Does something while the claims last: a third of the lease is for each of two such things.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let Shared { parts, options, .. } = &*self.shared;
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = parts.clock.sleep(options.lease / 3) => None,
+        }
+    }
+
+    /// Every page that was in flight, and that the tiers did not answer for in time.
+    fn all_late(&self) -> HashMap<PageUrl, String> {
+        let in_flight = self
+            .claimed
+            .iter()
+            .filter(|page| page.work.reason == PageReason::InFlight);
+        let late = |page: &Claimed<PageWork>| {
+            (
+                page.work.url.clone(),
+                "the tiers did not purge it in time".to_owned(),
+            )
+        };
+        in_flight.map(late).collect()
     }
 
     fn leave(&self, page: &Claimed<PageWork>, error: Option<&String>) -> LeavePage {

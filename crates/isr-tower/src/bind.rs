@@ -57,7 +57,7 @@ pub(crate) async fn bind(
             Fate::Superseded
         }
         // Asked after the bind, which may have taken long: others could count this sender as dead.
-        Some(BindOutcome::Bound { .. }) if setup.sender.may_share() => {
+        Some(BindOutcome::Bound { .. }) if flight.may_go_on() => {
             setup.recorder.record(&Event::Bound);
             Fate::Bound(flight)
         }

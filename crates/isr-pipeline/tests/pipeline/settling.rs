@@ -216,3 +216,43 @@ async fn a_revalidation_is_given_up_on_only_once_nothing_it_concerned_is_on_its_
     task.await.unwrap();
     worker.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_page_whose_tier_never_answers_for_it_is_put_off_and_tried_again() {
+    let mut world = World::new();
+    let observed = isr_core::Capabilities {
+        observes_completion: true,
+        ..by_tag()
+    };
+    let cdn = world.tier("cdn", observed);
+    *cdn.pending.lock() = u32::MAX;
+    let generation = world
+        .store
+        .position()
+        .await
+        .unwrap()
+        .generation_of(&page("/1"));
+    let work = isr_core::PageWork::new(page("/1"), generation, isr_core::PageReason::InFlight);
+    world
+        .store
+        .queue_pages(&[work], Duration::ZERO)
+        .await
+        .unwrap();
+    let worker = world.start("one");
+    let calls = || {
+        world
+            .journal()
+            .iter()
+            .filter(|line| *line == "cdn hard /1")
+            .count()
+    };
+    while calls() < 3 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    *cdn.pending.lock() = 0;
+    while world.store.depth().await.unwrap().pages > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(world.store.depth().await.unwrap().dead, 0);
+    worker.stop().await;
+}

@@ -59,9 +59,10 @@ end
 local function merge(kind, before, later)
   if kind == 'r' then return later end
   local one, other = work_read(before), work_read(later)
-  if one.epoch ~= other.epoch then return later end
-  other.number, other.oldest = max(one.number, other.number), min(one.oldest, other.oldest)
   if one.reason == 'f' then other.reason = 'f' end
+  if one.epoch == other.epoch then
+    other.number, other.oldest = max(one.number, other.number), min(one.oldest, other.oldest)
+  end
   return work_write(other)
 end
 
