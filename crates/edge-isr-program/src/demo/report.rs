@@ -27,17 +27,24 @@ pub(super) fn timeline(record: &Record, checks: &[Check], output: Output) -> Str
         "1st visit",
         "2nd visit",
         "post 3 edited",
-        "then",
+        "once warmed",
         "post 7 added",
-        "renders",
     ];
-    let rows = record.pages.iter().map(|page| row(page, record));
-    let pages = table(&heads.map(Column::Text), rows);
+    let mut columns: Vec<Column> = heads.into_iter().map(Column::Text).collect();
+    columns.push(Column::Number("renders"));
+    let pages = table(&columns, record.pages.iter().map(|page| row(page, record)));
     let mut text = Lines::default();
     text.line("");
     text.line(output.heading("What happened to each page"));
     text.gap();
     text.block(&pages, 1);
+    text.gap();
+    text.line(output.faint(
+        "  A miss comes from the site, a hit from the cache, fresh; stale is served from the cache",
+    ));
+    text.line(output.faint(
+        "  while the site renders the page anew. Renders count how often it did so in all.",
+    ));
     text.gap();
     text.line(output.heading("Expectations"));
     text.gap();
@@ -92,12 +99,22 @@ fn then(visit: &Visit, concerned: bool) -> String {
 
 /// What can be done while it stays up.
 pub(super) fn closing(edge: &str, admin: &str, output: Output) -> String {
-    format!(
-        "\n{}\n\n  the blog      {edge}/\n  write a post  {edge}/posts/new\n  metrics       {admin}/metrics\n  \
-         ask it        edge-isr status --server {admin}\n                edge-isr revalidate post:3 --wait --server {admin}\n\n  \
-         Ctrl-C ends it.",
-        output.heading("It stays up")
-    )
+    // As it was called, so that the lines can be copied.
+    let program = std::env::args().next().unwrap_or_else(|| "edge-isr".into());
+    let mut text = Lines::default();
+    text.line("");
+    text.line(output.heading("It stays up"));
+    text.gap();
+    text.line(format!("  the blog      {edge}/"));
+    text.line(format!("  write a post  {edge}/posts/new"));
+    text.line(format!("  metrics       {admin}/metrics"));
+    text.line(format!("  ask it        {program} status --server {admin}"));
+    text.line(format!(
+        "                {program} revalidate post:3 --wait --server {admin}"
+    ));
+    text.gap();
+    text.line("  Ctrl-C ends it.");
+    text.into_text()
 }
 
 /// A duration in milliseconds, with a decimal where that tells something.

@@ -83,7 +83,7 @@ impl<'a> Script<'a> {
         self.note("edited post 3; the site committed that and revalidated its tag, post:3");
         self.note(&format!("invalidated: {}", self.pages_of("post:3").await?));
         let after_edit = self
-            .visit_all("visited every page at once, while new ones were being rendered")
+            .visit_all("visited every page before any was rendered again")
             .await?;
         drop(held);
         let edit = self.revalidation_done().await?;

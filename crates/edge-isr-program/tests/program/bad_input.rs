@@ -1,3 +1,5 @@
+//! What the program does with faults: in its configuration, its arguments, and around it.
+
 use crate::process::{Place, nobody, origin};
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! A running server, used from the command line.
+
 use crate::process::{Place, http, origin};
 
 #[tokio::test]

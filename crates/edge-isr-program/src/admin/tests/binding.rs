@@ -1,3 +1,5 @@
+//! Binding pages over HTTP, with and without the generation they were rendered under.
+
 use edge_isr::core::{Position, WorkerId};
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Looking things up, warming, health.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Whom and what the API refuses, and how it says so.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Asking for revalidations, and what they would do.
+
 use serde_json::json;
 
 use super::*;
