@@ -83,7 +83,7 @@ impl RedisStore {
         binds: &[&Bind],
     ) -> Result<Vec<Result<BindOutcome, StoreError>>, StoreError> {
         let (epoch, (number, letters)): (_, (u64, Vec<u8>)) = self
-            .run_in_epoch(Lane::Shared, partition, &BIND, |identity, command| {
+            .run_in_epoch(Lane::Fast, partition, &BIND, |identity, command| {
                 for bind in binds {
                     add_bind(command, identity, bind);
                 }
@@ -116,7 +116,7 @@ impl RedisStore {
                 .collect();
             for some in here.chunks(PAGES_A_CALL) {
                 let found: u64 = self
-                    .run(Lane::Shared, partition, &UNBIND, |identity, command| {
+                    .run(Lane::Fast, partition, &UNBIND, |identity, command| {
                         for url in some {
                             command.arg(&identity.id_of(url.as_str()));
                         }

@@ -15,7 +15,7 @@ use super::RedisStore;
 use super::bind::{PAGES_A_CALL, TAGS_A_CALL};
 
 /// How many calls are under way at once: the server works on one while the next is on its way.
-const CALLS: usize = 3;
+const CALLS: usize = 2;
 
 type Outcome = Result<BindOutcome, StoreError>;
 

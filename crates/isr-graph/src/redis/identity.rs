@@ -114,7 +114,7 @@ async fn found_salts(link: &Link, keys: &[String]) -> Result<Vec<Option<String>>
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         found.push(
-            link.query(Lane::Shared, cmd("HGET").arg(key).arg("salt"))
+            link.query(Lane::Fast, cmd("HGET").arg(key).arg("salt"))
                 .await?,
         );
     }
@@ -139,7 +139,7 @@ async fn open_one(
         .arg(partitions);
     command.arg(epoch).arg(salt).arg(mode);
     let (found, split, epoch, salt, begun): (u32, u16, String, String, bool) =
-        link.query(Lane::Shared, &command).await?;
+        link.query(Lane::Fast, &command).await?;
     if found > LAYOUT {
         return Err(StoreError::NewerLayout {
             store: STORE.to_owned(),

@@ -39,7 +39,7 @@ impl RedisStore {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Taken>, StoreError> {
-        self.run(Lane::Own, partition, &CLAIM, |_, command| {
+        self.run(Lane::Bulk, partition, &CLAIM, |_, command| {
             command
                 .arg(kind)
                 .arg(&worker.0)
@@ -60,7 +60,7 @@ impl RedisStore {
         let text = write_receipt(receipt)?;
         let reason = receipt.error.as_deref().unwrap_or_default();
         let held: bool = self
-            .run(Lane::Own, HOME, &SAVE, |_, command| {
+            .run(Lane::Bulk, HOME, &SAVE, |_, command| {
                 command.arg(&claim.job).arg(claim.token).arg(&text).arg(how);
                 command
                     .arg(milliseconds(delay))
@@ -111,7 +111,7 @@ impl RedisStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let dead: Vec<(String, u32, String)> = self
-            .run(Lane::Own, partition, &DEAD, |_, command| {
+            .run(Lane::Bulk, partition, &DEAD, |_, command| {
                 command.arg(kind).arg(limit);
             })
             .await?;
@@ -136,7 +136,7 @@ impl RedisStore {
         kind: &str,
         keys: impl ToRedisArgs,
     ) -> Result<u64, StoreError> {
-        self.run(Lane::Own, partition, &REPLAY, |_, command| {
+        self.run(Lane::Bulk, partition, &REPLAY, |_, command| {
             command.arg(kind).arg(&keys);
         })
         .await
@@ -207,7 +207,7 @@ impl JobStore for RedisStore {
         let mut left = pages.len();
         for (partition, some) in self.by_partition(pages, |work| Ok(work.url.clone()))? {
             let queued: bool = self
-                .run(Lane::Shared, partition, &QUEUE_PAGES, |_, command| {
+                .run(Lane::Fast, partition, &QUEUE_PAGES, |_, command| {
                     command
                         .arg(milliseconds(delay))
                         .arg(self.options.queue)
@@ -259,7 +259,7 @@ impl JobStore for RedisStore {
     async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError> {
         for (partition, some) in self.by_partition(pages, |(claim, _)| read_url(&claim.job))? {
             let () = self
-                .run(Lane::Shared, partition, &LEAVE_PAGES, |_, command| {
+                .run(Lane::Fast, partition, &LEAVE_PAGES, |_, command| {
                     for (claim, how) in &some {
                         let (how, delay, reason) = leave_page(how);
                         command
@@ -298,7 +298,7 @@ impl JobStore for RedisStore {
         for partition in self.partitions() {
             loop {
                 let count: u64 = self
-                    .run(Lane::Own, partition, &HAND_BACK, |_, command| {
+                    .run(Lane::Bulk, partition, &HAND_BACK, |_, command| {
                         command.arg(&worker.0);
                     })
                     .await?;

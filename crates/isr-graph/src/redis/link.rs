@@ -1,6 +1,7 @@
 //! Connections to the server.
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use deadpool_redis::redis::{AsyncConnectionConfig, Cmd, FromRedisValue};
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
 use tokio::sync::Mutex;
@@ -11,14 +12,14 @@ use super::options::{InvalidRedisOptions, RedisOptions};
 /// Which connection a command takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// One that many calls share, without waiting for one another's answers. For short calls with
-    /// short answers: everything the hot path waits for.
-    Shared,
-    /// One that nobody else uses meanwhile, for calls whose answers are large.
-    Own,
+    /// The one kept for short calls with short answers: everything that somebody's response waits for.
+    Fast,
+    /// One of the others, for calls whose answers may be large.
+    Bulk,
 }
 
-/// The connection that is shared, and which one it is.
+/// A connection that many calls share, without waiting for one another's answers; and how many there
+/// have been in its place.
 #[derive(Default)]
 struct Shared {
     connection: Option<Connection>,
@@ -26,9 +27,14 @@ struct Shared {
 }
 
 /// The way to one server. Connects when it is first used, and again when a connection broke.
+///
+/// Connections are taken from the pool for good, since handing one out anew costs a round trip.
 pub(super) struct Link {
     pool: Pool,
-    shared: Mutex<Shared>,
+    /// The first is the fast one.
+    connections: Vec<Mutex<Shared>>,
+    /// Counts calls in the bulk lane, which take turns.
+    turns: AtomicUsize,
 }
 
 impl Link {
@@ -42,16 +48,18 @@ impl Link {
             }
         })?;
         let pool = Pool::builder(manager)
-            .max_size(options.pool_size)
+            .max_size(options.connections)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(options.response_timeout))
             .create_timeout(Some(options.connect_timeout))
             .recycle_timeout(Some(options.response_timeout))
             .build()
             .expect("a runtime is given, which is all that building asks for");
+        let connections = (0..options.connections).map(|_| Mutex::default()).collect();
         Ok(Self {
             pool,
-            shared: Mutex::default(),
+            connections,
+            turns: AtomicUsize::new(0),
         })
     }
 
@@ -62,54 +70,53 @@ impl Link {
         lane: Lane,
         command: &Cmd,
     ) -> Result<T, Failure> {
-        match self.try_query(lane, command).await {
-            Err(failure) if failure.is_dropped_connection() => self.try_query(lane, command).await,
+        let slot = self.slot(lane);
+        match Self::try_query(&self.pool, slot, command).await {
+            Err(failure) if failure.is_dropped_connection() => {
+                Self::try_query(&self.pool, slot, command).await
+            }
             result => result,
         }
     }
 
-    async fn try_query<T: FromRedisValue>(&self, lane: Lane, command: &Cmd) -> Result<T, Failure> {
-        if lane == Lane::Own {
-            let mut connection = self.pool.get().await?;
-            let result = command
-                .query_async(&mut connection)
-                .await
-                .map_err(Failure::from);
-            if result.as_ref().is_err_and(Failure::breaks_connection) {
-                // Not to be handed out again: a late answer could be taken for another's.
-                drop(Connection::take(connection));
+    fn slot(&self, lane: Lane) -> &Mutex<Shared> {
+        let index = match lane {
+            Lane::Fast => 0,
+            Lane::Bulk => {
+                1 + self.turns.fetch_add(1, Ordering::Relaxed) % (self.connections.len() - 1)
             }
-            return result;
-        }
-        let (mut connection, number) = self.shared().await?;
+        };
+        &self.connections[index]
+    }
+
+    async fn try_query<T: FromRedisValue>(
+        pool: &Pool,
+        slot: &Mutex<Shared>,
+        command: &Cmd,
+    ) -> Result<T, Failure> {
+        let (mut connection, number) = {
+            let mut shared = slot.lock().await;
+            if shared.connection.is_none() {
+                shared.connection = Some(pool.get().await?);
+                shared.number += 1;
+            }
+            let connection = shared.connection.as_deref().expect("it was just put there");
+            (connection.clone(), shared.number)
+        };
         let result = command
             .query_async(&mut connection)
             .await
             .map_err(Failure::from);
         if result.as_ref().is_err_and(Failure::breaks_connection) {
-            self.discard(number).await;
+            let mut shared = slot.lock().await;
+            // Unless somebody has replaced it already.
+            if shared.number == number
+                && let Some(broken) = shared.connection.take()
+            {
+                drop(Connection::take(broken));
+            }
         }
         result
-    }
-
-    async fn shared(&self) -> Result<(MultiplexedConnection, u64), Failure> {
-        let mut shared = self.shared.lock().await;
-        if shared.connection.is_none() {
-            shared.connection = Some(self.pool.get().await?);
-            shared.number += 1;
-        }
-        let connection = shared.connection.as_deref().expect("it was just put there");
-        Ok((connection.clone(), shared.number))
-    }
-
-    /// Gives the shared connection up, unless somebody has done so already.
-    async fn discard(&self, number: u64) {
-        let mut shared = self.shared.lock().await;
-        if shared.number == number
-            && let Some(connection) = shared.connection.take()
-        {
-            drop(Connection::take(connection));
-        }
     }
 }
 

@@ -199,7 +199,7 @@ impl RedisStore {
         let fill = &fill;
         for _ in 0..ATTEMPTS {
             let runs = self.partitions().map(|partition| {
-                self.run_in_epoch(Lane::Shared, partition, script, move |identity, command| {
+                self.run_in_epoch(Lane::Fast, partition, script, move |identity, command| {
                     fill(partition, identity, command);
                 })
             });

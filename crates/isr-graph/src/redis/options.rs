@@ -1,13 +1,14 @@
 //! What a store in Redis needs to know.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use isr_core::Secret;
 
 /// The longest name of a site.
 const MAX_SITE_LEN: usize = 64;
-/// The least number of connections: one that every bind shares, and one for everything else.
-const MIN_POOL_SIZE: usize = 2;
+/// At least one for binds, and one for everything else.
+const CONNECTIONS: RangeInclusive<usize> = 2..=64;
 
 /// Where the store is, and how it behaves at its limits.
 #[derive(Clone, Debug)]
@@ -25,8 +26,9 @@ pub struct RedisOptions {
     pub connect_timeout: Duration,
     /// How long the server may take to answer. Default: 2 s.
     pub response_timeout: Duration,
-    /// The most connections, at least 2. One of them is shared by all binds. Default: 8.
-    pub pool_size: usize,
+    /// How many connections, 2 to 64: one for binds and other short calls, the rest for walks and jobs.
+    /// Each is shared by many calls at once. Default: 4.
+    pub connections: usize,
     /// Revalidations remembered for those who follow them, in each partition. Default: 100 000.
     pub history: usize,
     /// Revalidations that may wait, and pages that may wait in each partition. Default: 1 000 000.
@@ -43,7 +45,7 @@ impl RedisOptions {
             partitions: 1,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(2),
-            pool_size: 8,
+            connections: 4,
             history: 100_000,
             queue: 1_000_000,
         }
@@ -62,9 +64,9 @@ impl RedisOptions {
                 partitions: self.partitions,
             });
         }
-        if self.pool_size < MIN_POOL_SIZE {
-            return Err(InvalidRedisOptions::PoolSize {
-                pool_size: self.pool_size,
+        if !CONNECTIONS.contains(&self.connections) {
+            return Err(InvalidRedisOptions::Connections {
+                connections: self.connections,
             });
         }
         Ok(())
@@ -100,9 +102,43 @@ pub enum InvalidRedisOptions {
         partitions: u16,
     },
     /// The number of connections.
-    #[error("{pool_size} connections are too few: use {MIN_POOL_SIZE} or more")]
-    PoolSize {
+    #[error("{connections} connections are not possible: use 2 to 64")]
+    Connections {
         /// The number given.
-        pool_size: usize,
+        connections: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(change: impl FnOnce(&mut RedisOptions)) -> bool {
+        let mut options = RedisOptions::new(Secret::new("redis://127.0.0.1"));
+        change(&mut options);
+        options.check().is_ok()
+    }
+
+    #[test]
+    fn options_that_can_never_work_are_refused() {
+        assert!(checked(|_| {}));
+        for site in ["", "a b", "a:b", "{a}", &"a".repeat(65)] {
+            assert!(
+                !checked(|options| options.site = site.to_owned()),
+                "{site:?}"
+            );
+        }
+        for partitions in [0, 1025] {
+            assert!(
+                !checked(|options| options.partitions = partitions),
+                "{partitions}"
+            );
+        }
+        for connections in [0, 1, 65] {
+            assert!(
+                !checked(|options| options.connections = connections),
+                "{connections}"
+            );
+        }
+    }
 }

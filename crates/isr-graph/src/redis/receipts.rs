@@ -27,7 +27,7 @@ pub(super) async fn newest_receipts(
 /// Removes what is left of receipts that are kept no longer.
 pub(super) async fn collect_receipts(store: &RedisStore) -> Result<u64, StoreError> {
     store
-        .run(Lane::Own, HOME, &RECEIPTS, |_, command| {
+        .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
             command.arg("collect").arg(RECEIPTS_A_CALL);
         })
         .await
@@ -35,7 +35,7 @@ pub(super) async fn collect_receipts(store: &RedisStore) -> Result<u64, StoreErr
 
 async fn ask(store: &RedisStore, which: &str, limit: usize) -> Result<Vec<Receipt>, StoreError> {
     let found: Vec<(String, String)> = store
-        .run(Lane::Own, HOME, &RECEIPTS, |_, command| {
+        .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
             command.arg(which).arg(limit);
         })
         .await?;

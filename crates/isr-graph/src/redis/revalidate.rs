@@ -82,7 +82,7 @@ impl RedisStore {
         let text = write_receipt(&receipt)?;
         let calls = Revalidation::of(&receipt)?;
         let (epoch, (number, known, numbers)): (_, (i64, String, String)) = self
-            .run_in_epoch(Lane::Shared, HOME, &REVALIDATE, |_, command| {
+            .run_in_epoch(Lane::Fast, HOME, &REVALIDATE, |_, command| {
                 calls.fill(self, &text, command);
             })
             .await?;
@@ -118,7 +118,7 @@ impl RedisStore {
             .ok_or_else(|| corrupt("a stored receipt has no position"))?;
         let calls = &Revalidation::of(&receipt)?;
         let others = self.partitions().skip(1).map(|partition| {
-            self.run(Lane::Shared, partition, &REVALIDATE, |_, command| {
+            self.run(Lane::Fast, partition, &REVALIDATE, |_, command| {
                 calls.fill(self, "", command);
             })
         });
@@ -131,7 +131,7 @@ impl RedisStore {
             .chain(others.iter().map(|other| other.0));
         let position = Position::new(home.epoch, numbers);
         let (text, numbers): (String, String) = self
-            .run(Lane::Shared, HOME, &COMPLETE, |_, command| {
+            .run(Lane::Fast, HOME, &COMPLETE, |_, command| {
                 command
                     .arg(receipt.id.to_string())
                     .arg(write_position(&position));

@@ -10,7 +10,7 @@ use super::{HOME, RedisStore, milliseconds};
 impl RedisStore {
     pub(super) async fn store_report(&self, report: &SenderReport) -> Result<(), StoreError> {
         let text = serde_json::to_string(report).map_err(corrupt)?;
-        self.run(Lane::Shared, HOME, &SENDERS, |_, command| {
+        self.run(Lane::Fast, HOME, &SENDERS, |_, command| {
             command
                 .arg("report")
                 .arg(&report.id.0)
@@ -22,7 +22,7 @@ impl RedisStore {
 
     pub(super) async fn list_senders(&self) -> Result<Vec<SenderState>, StoreError> {
         let known: Vec<(String, bool)> = self
-            .run(Lane::Own, HOME, &SENDERS, |_, command| {
+            .run(Lane::Bulk, HOME, &SENDERS, |_, command| {
                 command.arg("list");
             })
             .await?;
@@ -36,7 +36,7 @@ impl RedisStore {
     }
 
     pub(super) async fn forget_sender(&self, sender: &SenderId) -> Result<(), StoreError> {
-        self.run(Lane::Shared, HOME, &SENDERS, |_, command| {
+        self.run(Lane::Fast, HOME, &SENDERS, |_, command| {
             command.arg("dismiss").arg(&sender.0);
         })
         .await

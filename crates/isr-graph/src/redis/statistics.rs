@@ -55,7 +55,7 @@ impl RedisStore {
         for _ in 0..STEPS {
             let partition = self.collecting.load(Ordering::Relaxed);
             let (some, edges, pages, at_end): (usize, u64, u64, bool) = self
-                .run(Lane::Own, Partition(partition), &COLLECT, |_, _| {})
+                .run(Lane::Bulk, Partition(partition), &COLLECT, |_, _| {})
                 .await?;
             looked_at += some;
             collected.edges += edges;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use isr_core::{
     BoundTag, Cursor, Generation, PageTags, PageUrl, Partition, StoreError, Tag, Target, UrlChunk,
 };
@@ -11,10 +12,12 @@ use super::link::Lane;
 use super::scripts::{RESOLVE, TAGS_FOR, WALK};
 use super::{RedisStore, read_url};
 
-/// The most pages that one call of a script looks at.
-const PAGES_A_CALL: usize = 512;
+/// The most pages that one call of a script looks at, which is also what a segment holds.
+const PAGES_A_CALL: usize = 256;
 /// The most calls for one chunk, so that a chunk comes soon even where little is found.
 const CALLS_A_CHUNK: usize = 16;
+/// How many segments are asked for at once, where so many pages are wanted.
+const CALLS_AT_ONCE: usize = 4;
 
 /// Where a walk goes on: in which partition, in which segment of a tag or bucket of pages, and with
 /// how many of the segment's pages left. A cursor is these three with hyphens in between.
@@ -37,6 +40,19 @@ impl Place {
         Self {
             partition: self.partition + 1,
             ..Self::START
+        }
+    }
+
+    /// Where a walk is once it has been through `count` more segments, if all goes as expected.
+    fn segments_later(self, count: u64) -> Self {
+        if count == 0 {
+            self
+        } else {
+            Self {
+                part: self.part + count,
+                left: None,
+                ..self
+            }
         }
     }
 
@@ -95,26 +111,37 @@ impl RedisStore {
             });
         }
         let mut place = Place::read(after);
-        let mut urls = Vec::new();
-        for _ in 0..CALLS_A_CHUNK {
-            if place.partition >= self.options.partitions {
-                return Ok(UrlChunk { urls, next: None });
-            }
-            if urls.len() >= limit {
-                break;
-            }
-            let step = self
-                .step(target, place, (limit - urls.len()).min(PAGES_A_CALL))
-                .await?;
-            urls.extend(step.urls);
-            place = match step.next {
-                Some((part, left)) => Place {
-                    part,
-                    left,
-                    ..place
-                },
-                None => place.next_partition(),
+        let mut urls: Vec<PageUrl> = Vec::new();
+        let mut calls = 0;
+        while place.partition < self.options.partitions
+            && urls.len() < limit
+            && calls < CALLS_A_CHUNK
+        {
+            let wanted = limit - urls.len();
+            let ahead = match target {
+                Target::Tag(_) => wanted.div_ceil(PAGES_A_CALL).min(CALLS_AT_ONCE),
+                _ => 1,
             };
+            let places = (0..ahead as u64).map(|count| place.segments_later(count));
+            let asked = places.map(|place| self.step(target, place, wanted.min(PAGES_A_CALL)));
+            let steps = try_join_all(asked).await?;
+            calls += ahead;
+            for step in steps {
+                urls.extend(step.urls);
+                let next = place.segments_later(1);
+                place = match step.next {
+                    Some((part, left)) => Place {
+                        part,
+                        left,
+                        ..place
+                    },
+                    None => place.next_partition(),
+                };
+                // What was asked for ahead is of use only when the walk really went on there.
+                if place != next {
+                    break;
+                }
+            }
         }
         let more = place.partition < self.options.partitions;
         Ok(UrlChunk {
@@ -137,7 +164,7 @@ impl RedisStore {
             .map_or(-1, |left| i64::try_from(left).unwrap_or(i64::MAX));
         let (part, left, urls): (i64, i64, Vec<String>) = self
             .run(
-                Lane::Own,
+                Lane::Bulk,
                 Partition(place.partition),
                 &RESOLVE,
                 |identity, command| {
@@ -167,7 +194,7 @@ impl RedisStore {
     ) -> Result<Step, StoreError> {
         let (part, found): (i64, Vec<String>) = self
             .run(
-                Lane::Own,
+                Lane::Bulk,
                 Partition(place.partition),
                 &WALK,
                 |_, command| {
@@ -191,7 +218,7 @@ impl RedisStore {
     pub(super) async fn tags_of(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {
         let partition = self.partition_of(url);
         let (epoch, found): (_, Option<Bound>) = self
-            .run_in_epoch(Lane::Own, partition, &TAGS_FOR, |identity, command| {
+            .run_in_epoch(Lane::Bulk, partition, &TAGS_FOR, |identity, command| {
                 command.arg(&identity.id_of(url.as_str()));
             })
             .await?;

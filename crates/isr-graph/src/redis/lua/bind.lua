@@ -58,8 +58,8 @@ local function add_tags(id, path, origin, number, finish, ids, named, first_name
   local origin_at = origin_number(origin)
   if number < 0 then number = 0 end
   if record then
-    if sub(record, 9) == char(1) .. struct.pack('<I4I1', finish, count) .. ids .. path
-      and struct.unpack('<I2', record) == origin_at and struct.unpack('<I6', record, 3) >= number then
+    local same = sub(record, 9) == struct.pack('<I1I4I1', 1, finish, count) .. ids .. path
+    if same and origin_at == struct.unpack('<I2', record) and number <= struct.unpack('<I6', record, 3) then
       return true
     end
     if page_url(record) ~= origin .. path then return false end

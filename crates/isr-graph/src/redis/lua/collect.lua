@@ -68,7 +68,7 @@ local function collect_segment(tag, number)
 end
 
 local function collect_bucket(number)
-  local all, large = call('HGETALL', TAGS.prefix .. number), {}
+  local all, large = call('HGETALL', bucket_key(TAGS, number)), {}
   for i = 1, #all, 2 do
     local tag = #all[i] == 8 and tag_read(all[i])
     if tag and tag.inline then collect_small(tag) elseif tag then large[#large + 1] = tag.id end

@@ -18,12 +18,21 @@ local function hash(id)
   return a + b * 256 + c * 65536 + d * 16777216
 end
 
+-- The key of a hash ends in three bytes that are its number, the lowest first: to write a number as
+-- text takes longer than to read a record.
+local function bucket_key(t, at)
+  local low = at % 256
+  local rest = (at - low) / 256
+  local middle = rest % 256
+  return t.prefix .. char(low, middle, (rest - middle) / 256)
+end
+
 local function bucket_of(t, id)
   if id == t.last_id then return t.last_key end
   local a, b, c, d = byte(id, 1, 4)
   local at = (a + b * 256 + c * 65536 + d * 16777216) % t.wide
   if at >= t.buckets then at = at - t.wide / 2 end
-  t.last_id, t.last_key = id, t.prefix .. at
+  t.last_id, t.last_key = id, bucket_key(t, at)
   return t.last_key
 end
 
@@ -71,7 +80,7 @@ end
 local function split(t)
   if t.buckets == t.wide then t.wide = t.wide * 2 end
   local from, to = t.buckets - t.wide / 2, t.buckets
-  local source, target = t.prefix .. from, t.prefix .. to
+  local source, target = bucket_key(t, from), bucket_key(t, to)
   local all, moved, gone = call('HGETALL', source), {}, {}
   for i = 1, #all, 2 do
     if hash(all[i]) % t.wide == to then

@@ -23,11 +23,27 @@ else
   left = left < 0 and #ids / 8 or min(left, #ids / 8)
 end
 
+-- The URL of a page whose pair with the tag has not ended.
+local id, unpack_group = tag.id, struct.unpack
+local function living_url(record)
+  if byte(record, 9) == 1 then
+    -- One group, as nearly all pages have: its end, the tags' ids, the path.
+    local finish, count = unpack_group('<I4I1', record, GROUPS)
+    local path_at = GROUPS + 5 + count * 8
+    local found = finish > seconds and find(record, id, GROUPS + 5, true)
+    if found and found < path_at and (found - GROUPS - 5) % 8 == 0 then
+      return origin_text(byte(record, 1) + byte(record, 2) * 256) .. sub(record, path_at)
+    end
+  end
+  local finish = pair_end(record, id)
+  return finish and finish > seconds and page_url(record)
+end
+
 local urls, looked_at, cost = {}, 0, 0
 while left > 0 and looked_at < limit and cost < PIECES_A_CALL do
   local record, pieces = read(PAGES, sub(ids, left * 8 - 7, left * 8))
-  local finish = record and pair_end(record, tag.id)
-  if finish and finish > seconds then urls[#urls + 1] = page_url(record) end
+  local url = record and living_url(record)
+  if url then urls[#urls + 1] = url end
   left, looked_at, cost = left - 1, looked_at + 1, cost + pieces
 end
 if left > 0 then return { number, left, urls } end

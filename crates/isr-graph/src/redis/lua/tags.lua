@@ -2,7 +2,7 @@
 -- its pages, at most INLINE of them; of kind 1, the number of its first and of its last segment, and
 -- how many ids are in all but the last (4 each). A segment is a string of page ids. Only the last one grows, and a page's own record tells
 -- whether it stands in some segment, so that a bind never searches any.
-local INLINE, SEGMENT = 4 * 8, 448 * 8
+local INLINE, SEGMENT = 4 * 8, 192 * 8
 local CANDIDATES = 64
 
 local function segment_key(id, number)

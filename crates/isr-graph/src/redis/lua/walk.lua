@@ -16,7 +16,7 @@ end
 
 local urls, looked_at, empty = {}, 0, 0
 while bucket < PAGES.buckets and looked_at < limit and empty < EMPTY_BUCKETS do
-  local all, fields = call('HGETALL', PAGES.prefix .. bucket), {}
+  local all, fields = call('HGETALL', bucket_key(PAGES, bucket)), {}
   for i = 1, #all, 2 do fields[all[i]] = all[i + 1] end
   for id, head in pairs(fields) do
     if #id == 8 then

@@ -1,0 +1,123 @@
+//! The store in Redis does what every store must, on a real server.
+#![cfg(feature = "redis")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod connection;
+mod layout;
+mod revalidating;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use isr_core::{
+    Bind, BindOutcome, Generation, JobStore, Mode, PageUrl, Receipt, RevalidateOptions, Secret,
+    Source, Store, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId, tag,
+};
+use isr_graph::{RedisOptions, RedisStore};
+use isr_testkit::{RedisServer, StoreFixture};
+
+#[derive(Debug)]
+struct Redis {
+    server: RedisServer,
+    store: Arc<RedisStore>,
+}
+
+#[async_trait]
+impl StoreFixture for Redis {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+
+    async fn pass(&self, duration: Duration) {
+        // The store goes by the server's clock, which nobody can set.
+        tokio::time::sleep(duration).await;
+    }
+
+    fn expiry_unit(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+fn options(server: &RedisServer) -> RedisOptions {
+    RedisOptions::new(Secret::new(server.url()))
+}
+
+fn open(options: RedisOptions) -> Arc<RedisStore> {
+    Arc::new(RedisStore::new(options).unwrap())
+}
+
+async fn fresh(partitions: u16) -> Redis {
+    let server = RedisServer::start().await;
+    let store = open(RedisOptions {
+        partitions,
+        ..options(&server)
+    });
+    Redis { server, store }
+}
+
+mod in_one_partition {
+    isr_testkit::store_behaviour!(super::fresh(1));
+}
+
+mod in_four_partitions {
+    isr_testkit::store_behaviour!(super::fresh(4));
+}
+
+fn page(path: &str) -> PageUrl {
+    PageUrl::parse(&format!("https://site.example{path}")).unwrap()
+}
+
+async fn bind_under(
+    store: &RedisStore,
+    path: &str,
+    tags: &[&str],
+    generation: Generation,
+) -> BindOutcome {
+    let tags = TagSet::try_from_iter(tags.iter().map(|text| text.parse().unwrap())).unwrap();
+    let bind = Bind {
+        url: page(path),
+        variant: VariantKey::default(),
+        tags,
+        generation,
+        lifetime: Duration::from_hours(1),
+    };
+    store.bind(&[bind]).await.unwrap()[0]
+}
+
+async fn generation(store: &RedisStore, path: &str) -> Generation {
+    store.position().await.unwrap().generation_of(&page(path))
+}
+
+async fn bind(store: &RedisStore, path: &str, tags: &[&str]) -> BindOutcome {
+    bind_under(store, path, tags, generation(store, path).await).await
+}
+
+fn receipt(targets: impl IntoIterator<Item = Target>) -> Receipt {
+    Receipt::new(
+        Targets::new(targets).unwrap(),
+        RevalidateOptions::default(),
+        Source::Library,
+    )
+}
+
+async fn walk(store: &RedisStore, target: &Target, limit: usize) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let chunk = store
+            .urls_for(target, cursor.as_ref(), limit)
+            .await
+            .unwrap();
+        found.extend(chunk.urls.iter().map(|url| url.path_and_query().to_owned()));
+        cursor = chunk.next;
+        if cursor.is_none() {
+            found.sort();
+            found.dedup();
+            return found;
+        }
+    }
+}
+
+async fn pages_of(store: &RedisStore, text: &str) -> Vec<String> {
+    walk(store, &Target::Tag(text.parse().unwrap()), 100).await
+}

@@ -1,0 +1,142 @@
+//! Revalidations over several partitions, and what is remembered of them.
+
+use super::*;
+
+/// The caller of a revalidation may die, or not reach some partition, after the home partition has it.
+#[tokio::test]
+async fn a_revalidation_that_reached_the_home_partition_only_is_completed() {
+    for by_worker in [true, false] {
+        let Redis { server, store } = fresh(4).await;
+        let before = store.position().await.unwrap();
+        let asked = receipt([Target::Host("site.example".into())]);
+        // The other partitions cannot be written while their numbers are of another type.
+        for partition in 1..4 {
+            server
+                .execute(&["SET", &format!("isr:{{default:{partition}}}:h"), "x"])
+                .await;
+        }
+        let error = store.invalidate(asked.clone()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+        for partition in 1..4 {
+            server
+                .execute(&["DEL", &format!("isr:{{default:{partition}}}:h")])
+                .await;
+        }
+        let done = if by_worker {
+            let worker = WorkerId("w".into());
+            let hour = Duration::from_hours(1);
+            let claimed = store.claim_revalidations(&worker, 1, hour).await.unwrap();
+            claimed[0].work.clone()
+        } else {
+            store.invalidate(asked).await.unwrap()
+        };
+        let now = store.position().await.unwrap();
+        assert_eq!(done.position, Some(now.clone()), "by a worker: {by_worker}");
+        let moved = now.numbers().iter().zip(before.numbers());
+        assert!(
+            moved.into_iter().all(|(now, before)| *now == before + 1),
+            "{now:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_history_forgets_the_oldest_revalidations_first() {
+    let server = RedisServer::start().await;
+    let store = open(RedisOptions {
+        history: 4,
+        ..options(&server)
+    });
+    let start = store.position().await.unwrap();
+    let mut positions = Vec::new();
+    for n in 0..10 {
+        positions.push(
+            store
+                .invalidate(receipt([Target::Tag(tag("t", n))]))
+                .await
+                .unwrap()
+                .position
+                .unwrap(),
+        );
+    }
+    assert!(store.news_since(&start, 100).await.unwrap().gap);
+    let news = store.news_since(&positions[5], 100).await.unwrap();
+    assert_eq!((news.heard.len(), news.gap), (4, false));
+    let old = start.generation_of(&page("/"));
+    assert!(
+        !bind_under(&store, "/", &["other"], old).await.is_bound(),
+        "nobody can say any more"
+    );
+    let newer = positions[5].generation_of(&page("/"));
+    assert!(bind_under(&store, "/", &["other"], newer).await.is_bound());
+    for n in 6..10 {
+        let text = format!("t:{n}");
+        assert!(
+            !bind_under(&store, "/", &[&text], newer).await.is_bound(),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_nothing_more() {
+    let server = RedisServer::start().await;
+    let store = open(RedisOptions {
+        queue: 2,
+        ..options(&server)
+    });
+    for n in 0..2 {
+        store
+            .invalidate(receipt([Target::Tag(tag("t", n))]))
+            .await
+            .unwrap();
+    }
+    let position = store.position().await.unwrap();
+    let error = store
+        .invalidate(receipt([Target::Tag(tag("t", 3))]))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::QueueFull { limit: 2 }),
+        "{error:?}"
+    );
+    assert_eq!(
+        store.position().await.unwrap(),
+        position,
+        "no generation has moved"
+    );
+}
+
+/// The scripts work the ancestors of a path out by themselves; they must find those that `PageUrl` does.
+#[tokio::test]
+async fn every_prefix_that_concerns_a_page_supersedes_it() {
+    let Redis {
+        server: _server,
+        store,
+    } = fresh(1).await;
+    let prefixes = [
+        "/", "/a", "/a/", "/a/b", "/a//", "/a//b", "/a/b/", "/ab", "/a?q",
+    ];
+    let pages = [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b",
+        "/a//b",
+        "/a/b/",
+        "/a/b/c?x=/y",
+        "/ab",
+        "/a?q",
+        "/?/a",
+    ];
+    for prefix in prefixes.map(page).iter().map(PageUrl::without_query) {
+        for path in pages {
+            let started = generation(&store, path).await;
+            let target = Target::Prefix(prefix.clone());
+            let concerned = target.concerns(&page(path), std::iter::empty());
+            store.invalidate(receipt([target])).await.unwrap();
+            let outcome = bind_under(&store, path, &["x"], started).await;
+            assert_eq!(outcome.is_bound(), !concerned, "{prefix} and {path}");
+        }
+    }
+}
