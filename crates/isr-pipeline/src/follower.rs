@@ -7,6 +7,11 @@ use isr_core::{Event, News, Position, Recorder, Sender, SenderReport, Store, Sto
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::outage::Outage;
+
+/// What the log calls a step.
+const FOLLOWING: &str = "following revalidations";
+
 /// Revalidations asked for at a time.
 const NEWS_AT_ONCE: usize = 1_000;
 
@@ -37,6 +42,7 @@ pub struct Follower {
     options: FollowerOptions,
     /// One step at a time; holds what was last reported, and when.
     reported: Mutex<Option<(SenderReport, Duration)>>,
+    outage: Outage,
 }
 
 impl Follower {
@@ -54,6 +60,7 @@ impl Follower {
             recorder,
             options,
             reported: Mutex::new(None),
+            outage: Outage::default(),
         }
     }
 
@@ -168,14 +175,13 @@ impl Follower {
     }
 
     async fn step_or_record(&self) {
-        if let Err(error) = self.step().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot follow revalidations"
-            );
-            self.recorder.record(&Event::StoreFailed {
-                operation: "follow",
-            });
+        match self.step().await {
+            Ok(()) => self.outage.worked(FOLLOWING),
+            Err(error) => {
+                self.outage.failed(FOLLOWING, &error);
+                let operation = "follow";
+                self.recorder.record(&Event::StoreFailed { operation });
+            }
         }
     }
 

@@ -25,6 +25,7 @@ mod follower;
 mod housekeeping;
 mod intake;
 mod options;
+mod outage;
 mod pages;
 mod purge;
 mod revalidation;

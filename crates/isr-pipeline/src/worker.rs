@@ -9,8 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::WorkerOptions;
 use crate::done::Done;
+use crate::outage::Outage;
 use crate::pages::Pages;
 use crate::revalidation::Run;
+
+/// What the log calls looking at the queue.
+const CLAIMING: &str = "looking at the queue";
 
 /// Pages taken from the queue at a time.
 const PAGES_AT_ONCE: usize = 32;
@@ -58,6 +62,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Worker {
     shared: Arc<Shared>,
+    outage: Outage,
 }
 
 impl Worker {
@@ -71,6 +76,7 @@ impl Worker {
                 options,
                 done: Done::new(),
             }),
+            outage: Outage::default(),
         }
     }
 
@@ -79,18 +85,8 @@ impl Worker {
         let mut revalidations = JoinSet::new();
         let mut pages = JoinSet::new();
         while !stop.is_cancelled() {
-            let claimed = match self.claim(&mut revalidations, &mut pages).await {
-                Ok(claimed) => claimed,
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot look at the queue"
-                    );
-                    self.shared
-                        .record(&Event::StoreFailed { operation: "claim" });
-                    0
-                }
-            };
+            let claimed = self.claim(&mut revalidations, &mut pages).await;
+            let claimed = self.or_record(claimed);
             if claimed == 0 {
                 self.idle(&mut revalidations, &mut pages, &stop).await;
             }
@@ -98,6 +94,18 @@ impl Worker {
         revalidations.shutdown().await;
         pages.shutdown().await;
         self.hand_back().await;
+    }
+
+    /// How many jobs were taken: none when the store failed.
+    fn or_record(&self, claimed: Result<usize, StoreError>) -> usize {
+        claimed
+            .inspect(|_| self.outage.worked(CLAIMING))
+            .unwrap_or_else(|error| {
+                self.outage.failed(CLAIMING, &error);
+                let operation = "claim";
+                self.shared.record(&Event::StoreFailed { operation });
+                0
+            })
     }
 
     /// Takes as many jobs as there are places for; says how many.
