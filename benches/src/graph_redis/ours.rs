@@ -19,7 +19,7 @@ const BATCH: u64 = 1024;
 /// Callers that bind one page a call at once.
 const CALLERS: u64 = 64;
 /// Pages in a chunk of a walk.
-const CHUNK: usize = 1000;
+const CHUNK: usize = 4000;
 
 pub(super) struct Ours<'a> {
     pub(super) server: &'a RedisServer,

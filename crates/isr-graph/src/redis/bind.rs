@@ -84,8 +84,16 @@ impl RedisStore {
     ) -> Result<Vec<Result<BindOutcome, StoreError>>, StoreError> {
         let (epoch, (number, letters)): (_, (u64, Vec<u8>)) = self
             .run_in_epoch(Lane::Fast, partition, &BIND, |identity, command| {
+                let mut before = "";
                 for bind in binds {
-                    add_bind(command, identity, bind);
+                    let origin = bind.url.origin();
+                    add_bind(
+                        command,
+                        identity,
+                        bind,
+                        if origin == before { "" } else { origin },
+                    );
+                    before = origin;
                 }
             })
             .await?;
@@ -148,12 +156,11 @@ fn split(order: &[(Partition, usize)], binds: &[Bind]) -> Vec<Range<usize>> {
     calls
 }
 
-/// Adds a page as `bind.lua` reads it.
-fn add_bind(command: &mut Cmd, identity: &Identity, bind: &Bind) {
-    let (origin, path) = (bind.url.origin(), bind.url.path_and_query());
+/// Adds a page as `bind.lua` reads it. `origin` is empty when it is that of the page before.
+fn add_bind(command: &mut Cmd, identity: &Identity, bind: &Bind, origin: &str) {
     let mut buffer = Vec::with_capacity(128);
     buffer.extend_from_slice(&identity.id_of(bind.url.as_str()));
-    buffer.extend_from_slice(path.as_bytes());
+    buffer.extend_from_slice(bind.url.path_and_query().as_bytes());
     command.arg(&buffer[..]).arg(origin);
     let number = if bind.generation.epoch == identity.epoch {
         bind.generation.number.min(OTHER_HISTORY)

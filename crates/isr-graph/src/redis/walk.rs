@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use isr_core::{
     BoundTag, Cursor, Generation, PageTags, PageUrl, Partition, StoreError, Tag, Target, UrlChunk,
 };
@@ -117,16 +117,16 @@ impl RedisStore {
             && urls.len() < limit
             && calls < CALLS_A_CHUNK
         {
-            let wanted = limit - urls.len();
+            let (start, wanted) = (place, limit - urls.len());
             let ahead = match target {
-                Target::Tag(_) => wanted.div_ceil(PAGES_A_CALL).min(CALLS_AT_ONCE),
+                Target::Tag(_) => wanted.div_ceil(PAGES_A_CALL).min(CALLS_A_CHUNK - calls),
                 _ => 1,
             };
-            let places = (0..ahead as u64).map(|count| place.segments_later(count));
+            let places = (0..ahead as u64).map(|count| start.segments_later(count));
             let asked = places.map(|place| self.step(target, place, wanted.min(PAGES_A_CALL)));
-            let steps = try_join_all(asked).await?;
-            calls += ahead;
-            for step in steps {
+            let mut steps = stream::iter(asked).buffered(CALLS_AT_ONCE);
+            while let Some(step) = steps.try_next().await? {
+                calls += 1;
                 urls.extend(step.urls);
                 let next = place.segments_later(1);
                 place = match step.next {
@@ -162,7 +162,7 @@ impl RedisStore {
         let left = place
             .left
             .map_or(-1, |left| i64::try_from(left).unwrap_or(i64::MAX));
-        let (part, left, urls): (i64, i64, Vec<String>) = self
+        let (part, left, answer): (i64, i64, Vec<String>) = self
             .run(
                 Lane::Bulk,
                 Partition(place.partition),
@@ -173,10 +173,7 @@ impl RedisStore {
                 },
             )
             .await?;
-        let urls = urls
-            .iter()
-            .map(|url| read_url(url))
-            .collect::<Result<_, _>>()?;
+        let urls = with_origins(&answer)?;
         let next = u64::try_from(part)
             .ok()
             .map(|part| (part, u64::try_from(left).ok()));
@@ -243,6 +240,23 @@ impl RedisStore {
     }
 }
 
+/// The URLs of paths, each of which is preceded by its origin when that is another than before.
+fn with_origins(answer: &[String]) -> Result<Vec<PageUrl>, StoreError> {
+    let mut urls = Vec::with_capacity(answer.len());
+    let (mut text, mut origin) = (String::new(), 0);
+    for part in answer {
+        if part.starts_with('/') {
+            text.truncate(origin);
+            text.push_str(part);
+            urls.push(read_url(&text)?);
+        } else {
+            text.clone_from(part);
+            origin = part.len();
+        }
+    }
+    Ok(urls)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +279,22 @@ mod tests {
         for place in places {
             assert_eq!(Place::read(Some(&place.write())), place);
         }
+    }
+
+    #[test]
+    fn paths_follow_their_origins() {
+        let answer =
+            ["https://a.example", "/1", "/2?x", "https://b.example", "/1"].map(str::to_owned);
+        let urls = with_origins(&answer).unwrap();
+        let texts: Vec<&str> = urls.iter().map(PageUrl::as_str).collect();
+        assert_eq!(
+            texts,
+            [
+                "https://a.example/1",
+                "https://a.example/2?x",
+                "https://b.example/1"
+            ]
+        );
     }
 
     #[test]

@@ -77,6 +77,18 @@ local function write(t, id, record, before)
   return pieces
 end
 
+-- Writes a record unless there is one, in one step less than `read` and `write`. Says how many pieces
+-- it has now; nil when there was one.
+local function insert(t, id, record)
+  if #record > PIECE then
+    if call('HEXISTS', bucket_of(t, id), id) == 1 then return nil end
+    return write(t, id, record, 0)
+  end
+  if call('HSETNX', bucket_of(t, id), id, char(1) .. record) == 0 then return nil end
+  t.fields, t.changed = t.fields + 1, true
+  return 1
+end
+
 local function split(t)
   if t.buckets == t.wide then t.wide = t.wide * 2 end
   local from, to = t.buckets - t.wide / 2, t.buckets

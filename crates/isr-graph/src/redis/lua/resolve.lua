@@ -1,6 +1,7 @@
 -- Some of a tag's pages. ARGV: 2 the tag's id, 3 its name, 4 the segment, 5 how many of its ids are
 -- left to look at (-1 for all), 6 how many ids to look at in this call.
--- Answers with the next segment (-1 at the end), what is left of it, and the URLs.
+-- Answers with the next segment (-1 at the end), what is left of it, and the paths of pages, each after
+-- its origin when that is not the same as before.
 --
 -- A segment is walked from its end, and ids are only ever taken out of it or added behind it, so what
 -- has not been looked at never moves to where it would be missed. Segments are walked upwards, and the
@@ -23,27 +24,31 @@ else
   left = left < 0 and #ids / 8 or min(left, #ids / 8)
 end
 
--- The URL of a page whose pair with the tag has not ended.
-local id, unpack_group = tag.id, struct.unpack
-local function living_url(record)
-  if byte(record, 9) == 1 then
-    -- One group, as nearly all pages have: its end, the tags' ids, the path.
-    local finish, count = unpack_group('<I4I1', record, GROUPS)
-    local path_at = GROUPS + 5 + count * 8
-    local found = finish > seconds and find(record, id, GROUPS + 5, true)
-    if found and found < path_at and (found - GROUPS - 5) % 8 == 0 then
-      return origin_text(byte(record, 1) + byte(record, 2) * 256) .. sub(record, path_at)
-    end
+-- Adds the page, unless its pair with the tag has ended.
+local id, urls, origin_before = tag.id, {}, nil
+local function add(record)
+  local groups, a, b, c, d, count = byte(record, 9, 14)
+  local path_at, finish = GROUPS + 5 + count * 8, nil
+  local found = groups == 1 and find(record, id, GROUPS + 5, true)
+  if found and found < path_at and (found - GROUPS - 5) % 8 == 0 then
+    -- One group, as nearly all pages have.
+    finish = a + b * 256 + c * 65536 + d * 16777216
+  else
+    finish, path_at = pair_end(record, id), #record + 1 - #page_path(record)
   end
-  local finish = pair_end(record, id)
-  return finish and finish > seconds and page_url(record)
+  if not finish or finish <= seconds then return end
+  local low, high = byte(record, 1, 2)
+  local origin = low + high * 256
+  if origin ~= origin_before then
+    urls[#urls + 1], origin_before = origin_text(origin), origin
+  end
+  urls[#urls + 1] = sub(record, path_at)
 end
 
-local urls, looked_at, cost = {}, 0, 0
+local looked_at, cost = 0, 0
 while left > 0 and looked_at < limit and cost < PIECES_A_CALL do
   local record, pieces = read(PAGES, sub(ids, left * 8 - 7, left * 8))
-  local url = record and living_url(record)
-  if url then urls[#urls + 1] = url end
+  if record then add(record) end
   left, looked_at, cost = left - 1, looked_at + 1, cost + pieces
 end
 if left > 0 then return { number, left, urls } end
