@@ -1,6 +1,10 @@
 //! Measures what `docs/benchmarks.md` tells. Build it with `--release`.
 
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "what is counted here stays far below 2^52"
+)]
 
 mod graph_redis;
 mod graph_sqlite;

@@ -17,7 +17,7 @@ use super::timer::{Rate, Timer};
 /// Pages in one call of the store.
 const BATCH: u64 = 1024;
 /// Callers that bind one page a call at once.
-const CALLERS: u64 = 64;
+const CALLERS: u8 = 64;
 /// Pages in a chunk of a walk.
 const CHUNK: usize = 4000;
 
@@ -56,7 +56,7 @@ impl Ours<'_> {
     pub(super) async fn bind_one_by_one(&self, from: u64, count: u64) -> anyhow::Result<Rate> {
         let position = self.store.position().await?;
         let shares: Vec<Vec<Bind>> = (0..CALLERS)
-            .map(|caller| (from + caller..from + count).step_by(CALLERS as usize))
+            .map(|caller| (from + u64::from(caller)..from + count).step_by(CALLERS.into()))
             .map(|numbers| numbers.map(|n| page(n, &position)).collect())
             .collect();
         let timer = Timer::start(self.server)?;
@@ -139,7 +139,7 @@ impl Ours<'_> {
             .await?;
         let revalidated = began.elapsed();
         let found = self.walk(name).await?;
-        let resolved = began.elapsed() - revalidated;
+        let resolved = began.elapsed().saturating_sub(revalidated);
         ensure!(found == count, "{found} pages of {count} found");
         let calls = self.slow_log()?;
         self.collect_all().await?;
@@ -152,7 +152,7 @@ impl Ours<'_> {
         print_calls(
             "garbage collected",
             &collected,
-            began.elapsed() - revalidated - resolved,
+            began.elapsed().saturating_sub(revalidated + resolved),
         );
         self.revalidate_many().await
     }
