@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool_redis::redis::Cmd;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use isr_core::{Bind, BindOutcome, Generation, Mode, PageUrl, Partition, StoreError};
+use isr_core::{Bind, BindOutcome, Generation, Mode, PageUrl, Partition, StoreError, Tag};
 
 use super::RedisStore;
 use super::error::corrupt;
@@ -22,6 +22,8 @@ const CALLS: usize = 8;
 /// By what share of its lifetime a pair may outlive its last copy, so that binding again soon writes
 /// nothing. Lifetimes below this number of seconds are kept to the second.
 const LIFETIME_STEPS: u32 = 32;
+/// Pages without tags are kept under a tag that has no name.
+const NAMELESS: (Id, &str) = ([0; 8], "");
 /// Stands for the number of a generation of another history.
 const OTHER_HISTORY: u64 = (1 << 48) - 1;
 
@@ -158,36 +160,43 @@ fn split(order: &[(Partition, usize)], binds: &[Bind]) -> Vec<Range<usize>> {
 
 /// Adds a page as `bind.lua` reads it. `origin` is empty when it is that of the page before.
 fn add_bind(command: &mut Cmd, identity: &Identity, bind: &Bind, origin: &str) {
-    let mut buffer = Vec::with_capacity(128);
-    buffer.extend_from_slice(&identity.id_of(bind.url.as_str()));
-    buffer.extend_from_slice(bind.url.path_and_query().as_bytes());
-    command.arg(&buffer[..]).arg(origin);
+    let path = bind.url.path_and_query();
     let number = if bind.generation.epoch == identity.epoch {
         bind.generation.number.min(OTHER_HISTORY)
     } else {
         OTHER_HISTORY
     };
-    let named = u16::try_from(bind.tags.len()).expect("no page has more than TAGS_A_PAGE tags");
     let lifetime = lifetime_seconds(bind.lifetime);
-    buffer.clear();
+    let tags: Vec<(Id, &str)> = if bind.tags.is_empty() {
+        vec![NAMELESS]
+    } else {
+        let with_id = |tag| (identity.id_of(Tag::as_str(tag)), tag.as_str());
+        bind.tags.iter().map(with_id).collect()
+    };
+    let mut buffer = Vec::with_capacity(256);
     buffer.extend_from_slice(&number.to_le_bytes()[..6]);
     buffer.extend_from_slice(&lifetime.to_le_bytes());
     buffer.extend_from_slice(&(lifetime / LIFETIME_STEPS).max(1).to_le_bytes());
-    buffer.extend_from_slice(&named.max(1).to_le_bytes());
-    buffer.extend_from_slice(&named.to_le_bytes());
-    if named == 0 {
-        // Pages without tags are kept under a tag that has no name.
-        buffer.extend_from_slice(&Id::default());
-        command.arg(&buffer[..]).arg("");
-        return;
+    for length in [origin.len(), path.len(), tags.len(), bind.tags.len()] {
+        buffer.extend_from_slice(&two_bytes(length));
     }
-    for tag in &bind.tags {
-        buffer.extend_from_slice(&identity.id_of(tag.as_str()));
+    buffer.extend_from_slice(&identity.id_of(bind.url.as_str()));
+    buffer.extend_from_slice(origin.as_bytes());
+    buffer.extend_from_slice(path.as_bytes());
+    for (id, _) in &tags {
+        buffer.extend_from_slice(id);
+    }
+    for (id, name) in &tags {
+        buffer.extend_from_slice(&two_bytes(name.len()));
+        buffer.extend_from_slice(id);
+        buffer.extend_from_slice(name.as_bytes());
     }
     command.arg(&buffer[..]);
-    for tag in &bind.tags {
-        command.arg(tag.as_str());
-    }
+}
+
+fn two_bytes(length: usize) -> [u8; 2] {
+    let length = u16::try_from(length).expect("URLs, tags and their numbers are limited to less");
+    length.to_le_bytes()
 }
 
 /// Whole seconds, rounded up, and no more than the layout can hold.

@@ -1,33 +1,33 @@
--- Binds pages to tags. ARGV from 2 on, for each page: its id and its path; its origin, empty when it is
--- that of the page before; packed in one string the number of the response's generation (6 bytes, all
--- ones when it is of another history), for how many seconds a copy may be kept (4), to how many seconds
--- that may be rounded up (4), how many tags there are and how many of them have a name (2 each), and
--- the tags' ids; then each tag's name.
+-- Binds pages to tags. ARGV from 2 on holds one string for each page: the number of the response's
+-- generation (6 bytes, all ones when it is of another history), for how many seconds a copy may be kept
+-- (4), to how many seconds that may be rounded up (4), how long the origin is (2; 0 when it is that of
+-- the page before), how long the path is, how many tags there are, and how many of them have a name (2
+-- each); the page's id, its origin, its path, and the tags' ids; then of each tag how long its name is
+-- (2), its id and its name.
 -- Answers with the current number, and one letter a page: b bound, s superseded softly, h superseded
 -- hard, c not done because two names share an id.
 
--- Of each tag's id that was met in this call the name when it was new, else the tag; and the tags that
--- pages join, which are written once for all pages of the call.
+-- Of each tag that was met in this call, by its id and name, `true` when it was new, else the tag; and
+-- the tags that pages join, which are written once for all pages of the call.
 local met, extended = {}, {}
 
--- Adds a page to a tag; false when the id stands for another name.
-local function attach(id, name, page)
-  local tag = met[id]
-  if not tag then
+-- Adds a page to a tag, given by its id and name; false when the id stands for another name.
+local function attach(id_and_name, page)
+  local tag = met[id_and_name]
+  if tag == nil then
+    local id, name = sub(id_and_name, 1, 8), sub(id_and_name, 9)
     if insert(TAGS, id, struct.pack('<I1I2', 0, #name) .. name .. page) then
-      met[id] = name
+      met[id_and_name] = true
       if name ~= '' then S.tags = S.tags + 1 end
       if S.least < 1 then offer({ id = id, name = name }, 0, 1) end
       return true
     end
-    tag = tag_read(id)
-    met[id] = tag
-  elseif type(tag) == 'string' then
-    if tag ~= name then return false end
-    tag = tag_read(id)
-    met[id] = tag
   end
-  if tag.name ~= name then return false end
+  if tag == nil or tag == true then
+    tag = tag_read(sub(id_and_name, 1, 8))
+    if tag.name ~= sub(id_and_name, 9) then return false end
+    met[id_and_name] = tag
+  end
   if tag.joining then
     tag.joining = tag.joining .. page
   else
@@ -36,18 +36,30 @@ local function attach(id, name, page)
   return true
 end
 
+-- The tags behind `at`, each as its id and name.
+local function tags_at(bind, at, count)
+  local tags = {}
+  for i = 1, count do
+    local low, high = byte(bind, at, at + 1)
+    local stop = at + 9 + low + high * 256
+    tags[i] = sub(bind, at + 2, stop)
+    at = stop + 1
+  end
+  return tags
+end
+
 -- Adds tags to a page that is known, or has more tags than fit one group. False when an id stands for
 -- something else.
-local function change_page(bind, record, pieces, finish, first_name)
+local function change_page(bind, record, pieces, finish)
   local order, ends = page_pairs(record)
   local known_before, named_before = known_pairs(order, ends)
   local generation = struct.unpack('<I6', record, 3)
   local changed = bind.number > generation
-  for i = 1, #bind.ids / 8 do
-    local id = sub(bind.ids, i * 8 - 7, i * 8)
+  for _, tag in ipairs(bind.tags) do
+    local id = sub(tag, 1, 8)
     local before = ends[id]
     if not before then
-      if not attach(id, ARGV[first_name + i], bind.id) then return false end
+      if not attach(tag, bind.id) then return false end
       order[#order + 1] = id
     end
     if not before or before < finish then ends[id], changed = finish, true end
@@ -64,15 +76,16 @@ end
 
 -- The most common cases, a new page and an unchanged one, are told by one command and one comparison;
 -- all others are for `change_page`. False when an id stands for something else.
-local function add_tags(id, path, origin, number, finish, ids, named, first_name)
+local function add_tags(id, path, origin, number, finish, ids, named, text, tags_from)
   local count, origin_at = #ids / 8, origin_number(origin)
   if number < 0 then number = 0 end
   local body = struct.pack('<I1I4I1', 1, finish, count) .. ids .. path
   if count < 256 then
     local pieces = insert(PAGES, id, struct.pack('<I2I6', origin_at, number) .. body)
     if pieces then
+      local tags = tags_at(text, tags_from, count)
       for i = 1, count do
-        if not attach(sub(ids, i * 8 - 7, i * 8), ARGV[first_name + i], id) then
+        if not attach(tags[i], id) then
           -- Where the page has joined already, the garbage collection finds that it is not there.
           remove_pieces(PAGES, id, 1, pieces)
           return false
@@ -90,33 +103,35 @@ local function add_tags(id, path, origin, number, finish, ids, named, first_name
   else
     record = page_record(origin_at, number, {}, {}, path)
   end
-  local bind = { id = id, path = path, origin = origin_at, number = number, ids = ids }
-  return change_page(bind, record, pieces, finish, first_name)
+  local tags = tags_at(text, tags_from, count)
+  local bind = { id = id, path = path, origin = origin_at, number = number, tags = tags }
+  return change_page(bind, record, pieces, finish)
 end
 
 local OTHER_HISTORY = 281474976710655
-local results, at, last, origin = {}, 2, #ARGV, nil
-while at <= last do
-  local head, packed_bind = ARGV[at], ARGV[at + 2]
-  if ARGV[at + 1] ~= '' then origin = ARGV[at + 1] end
-  local number, lifetime, step, count, named, ids_at = struct.unpack('<I6I4I4I2I2', packed_bind)
-  local id, path, ids = sub(head, 1, 8), sub(head, 9), sub(packed_bind, ids_at)
+local results, origin = {}, nil
+for at = 2, #ARGV do
+  local text = ARGV[at]
+  local number, lifetime, step, origin_length, path_length, count, named, from =
+    struct.unpack('<I6I4I4I2I2I2I2', text)
+  local path_at = from + 8 + origin_length
+  local ids_at = path_at + path_length
+  local tags_from = ids_at + count * 8
+  local id, path, ids = sub(text, from, from + 7), sub(text, path_at, ids_at - 1), sub(text, ids_at, tags_from - 1)
+  if origin_length > 0 then origin = sub(text, from + 8, path_at - 1) end
   if number == OTHER_HISTORY then number = -1 end
   -- Rounded up, so that binding again soon changes nothing and writes nothing.
   local finish = seconds
   if lifetime > 0 then finish = ceil((seconds + 1 + lifetime) / step) * step end
   if finish > 4294967295 then finish = 4294967295 end
   local result = 'b'
-  if not add_tags(id, path, origin, number, finish, ids, named, at + 2) then
+  if not add_tags(id, path, origin, number, finish, ids, named, text, tags_from) then
     result = 'c'
   elseif number ~= S.number then
-    local names = {}
-    for i = 1, named do names[i] = ARGV[at + 2 + i] end
-    result = judge(origin, path, number, names)
+    result = judge(origin, path, number, tags_at(text, tags_from, named))
     if result ~= 'b' then queue_superseded(origin .. path) end
   end
-  results[#results + 1] = result
-  at = at + 3 + count
+  results[at - 1] = result
 end
 if #extended > 0 or PAGES.changed or TAGS.changed then
   for i = 1, #extended do tag_extend(extended[i], extended[i].joining) end

@@ -1,7 +1,7 @@
 -- One step of garbage collection: either a bucket of tags, with the pages of its small tags, or one
 -- segment of a large tag. Answers with the pairs looked at, the pairs and pages removed, and 1 when
 -- the walk has come to its end. `q` holds the ids of large tags found in the bucket.
-local EMPTY_BUCKETS, SPARSE = 64, SEGMENT / 4
+local EMPTY_BUCKETS, SPARSE = 1024, SEGMENT / 4
 local looked_at, pairs_gone, pages_gone = 0, 0, 0
 
 -- Whether the pair lives on; takes an ended one out of the page's record, and removes a page

@@ -25,12 +25,13 @@ local function add_wide_keys(keys, origin, path)
   keys[#keys + 1] = '*'
 end
 
--- Whether a response may be kept, by what was revalidated after its generation.
-local function judge(origin, path, number, names)
+-- Whether a response may be kept, by what was revalidated after its generation. Each of `tags` is an id
+-- and a name.
+local function judge(origin, path, number, tags)
   -- A number that was never given out says nothing about what the response has seen.
   if number < 0 or number > S.number then return 'h' end
   local keys = { 'u:' .. origin .. path }
-  for _, name in ipairs(names) do keys[#keys + 1] = 't:' .. name end
+  for _, tag in ipairs(tags) do keys[#keys + 1] = 't:' .. sub(tag, 9) end
   if number < S.widest then add_wide_keys(keys, origin, path) end
   if number < newest('ge', keys, S.expired_floor) then return 'h' end
   if number < newest('gs', keys, S.stale_floor) then return 's' end

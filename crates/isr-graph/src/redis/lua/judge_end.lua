@@ -4,11 +4,11 @@ end
 local judge_fully, push_page, write_page_work
 
 -- Whether a response may be kept.
-local function judge(origin, path, number, names)
+local function judge(origin, path, number, tags)
   if not judge_fully then
     judge_fully, push_page, write_page_work = needed_for_judging()
   end
-  return judge_fully(origin, path, number, names)
+  return judge_fully(origin, path, number, tags)
 end
 
 -- Queues a page whose response was just found superseded.

@@ -2,7 +2,7 @@
 -- must begin with. Answers with the next bucket (-1 at the end), and the URLs.
 --
 -- Buckets are walked upwards, and a split moves records upwards only, so none is missed.
-local EMPTY_BUCKETS = 64
+local EMPTY_BUCKETS = 1024
 local bucket, limit, prefix = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 
 local function is_alive(record)
