@@ -9,6 +9,10 @@ use super::StartError;
 use crate::config::StoreConfig;
 
 /// The store of a site. Nothing is opened or connected yet: the first call that reaches it does that.
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "redis")),
+    expect(unused_variables, reason = "memory holds one site only")
+)]
 pub(super) fn store(
     config: &StoreConfig,
     site: &str,
