@@ -67,8 +67,12 @@ pub enum Source {
 
 impl Source {
     /// Every source, for whoever declares a metric by it.
-    pub const ALL: [Self; 4] =
-        [Self::Api, Self::CommandLine, Self::Library, Self::PurgeRequest];
+    pub const ALL: [Self; 4] = [
+        Self::Api,
+        Self::CommandLine,
+        Self::Library,
+        Self::PurgeRequest,
+    ];
 
     /// The word for it, in receipts and metric labels.
     #[must_use]
