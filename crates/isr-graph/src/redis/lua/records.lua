@@ -8,32 +8,46 @@
 local FILL, PIECE, PIECES = 40, 63, 254
 
 local function records(letter, buckets, fields)
-  local wide = 1
+  local wide = 256
   while wide < buckets do wide = wide * 2 end
-  return { prefix = P .. letter, buckets = buckets, fields = fields, wide = wide, changed = false }
+  return {
+    prefix = P .. letter, buckets = buckets, fields = fields, wide = wide, heads = {}, changed = false,
+  }
+end
+
+-- A bucket's key ends in the three bytes of its number, the lowest last: to write a number as text
+-- would take longer than to read a record. `high` is the number without its lowest byte; there are so
+-- few of them that what goes before the last byte is made once for many records.
+local function key_head(t, high)
+  local head = t.heads[high]
+  if not head then
+    local middle = high % 256
+    head = t.prefix .. char((high - middle) / 256, middle)
+    t.heads[high] = head
+  end
+  return head
+end
+
+local function bucket_key(t, at)
+  local low = at % 256
+  return key_head(t, (at - low) / 256) .. char(low)
+end
+
+-- A record's place is the number of its id's first four bytes, modulo `wide`, or half of `wide` less
+-- when there is no such bucket yet. The lowest byte is that of the id in any case.
+local function bucket_of(t, id)
+  if id == t.last_id then return t.last_key end
+  local a, b, c, d = byte(id, 1, 4)
+  local high = (b + c * 256 + d * 65536) % (t.wide / 256)
+  if high * 256 + a >= t.buckets then high = high - t.wide / 512 end
+  local key = (t.heads[high] or key_head(t, high)) .. sub(id, 1, 1)
+  t.last_id, t.last_key = id, key
+  return key
 end
 
 local function hash(id)
   local a, b, c, d = byte(id, 1, 4)
   return a + b * 256 + c * 65536 + d * 16777216
-end
-
--- The key of a hash ends in three bytes that are its number, the lowest first: to write a number as
--- text takes longer than to read a record.
-local function bucket_key(t, at)
-  local low = at % 256
-  local rest = (at - low) / 256
-  local middle = rest % 256
-  return t.prefix .. char(low, middle, (rest - middle) / 256)
-end
-
-local function bucket_of(t, id)
-  if id == t.last_id then return t.last_key end
-  local a, b, c, d = byte(id, 1, 4)
-  local at = (a + b * 256 + c * 65536 + d * 16777216) % t.wide
-  if at >= t.buckets then at = at - t.wide / 2 end
-  t.last_id, t.last_key = id, bucket_key(t, at)
-  return t.last_key
 end
 
 -- The record and how many pieces it has; nil when there is none.

@@ -24,33 +24,41 @@ else
   left = left < 0 and #ids / 8 or min(left, #ids / 8)
 end
 
--- Adds the page, unless its pair with the tag has ended.
-local id, urls, origin_before = tag.id, {}, nil
-local function add(record)
-  local groups, a, b, c, d, count = byte(record, 9, 14)
-  local path_at, finish = GROUPS + 5 + count * 8, nil
-  local found = groups == 1 and find(record, id, GROUPS + 5, true)
-  if found and found < path_at and (found - GROUPS - 5) % 8 == 0 then
-    -- One group, as nearly all pages have.
-    finish = a + b * 256 + c * 65536 + d * 16777216
-  else
-    finish, path_at = pair_end(record, id), #record + 1 - #page_path(record)
-  end
-  if not finish or finish <= seconds then return end
-  local low, high = byte(record, 1, 2)
-  local origin = low + high * 256
+local id, paths, origin_before, cost = tag.id, {}, nil, 0
+local function add(origin, path)
   if origin ~= origin_before then
-    urls[#urls + 1], origin_before = origin_text(origin), origin
+    paths[#paths + 1], origin_before = origin_text(origin), origin
   end
-  urls[#urls + 1] = sub(record, path_at)
+  paths[#paths + 1] = path
 end
 
-local looked_at, cost = 0, 0
-while left > 0 and looked_at < limit and cost < PIECES_A_CALL do
-  local record, pieces = read(PAGES, sub(ids, left * 8 - 7, left * 8))
-  if record then add(record) end
-  left, looked_at, cost = left - 1, looked_at + 1, cost + pieces
+-- Adds a page, unless its pair with the tag has ended. Nearly all records have one piece and one group;
+-- these are read where they stand, one byte further on for the number of pieces.
+local function look_at(page)
+  local head = call('HGET', bucket_of(PAGES, page), page)
+  if not head then return end
+  local pieces, low, high, _, _, _, _, _, _, groups, a, b, c, d, count = byte(head, 1, 15)
+  cost = cost + pieces
+  if pieces == 1 and groups == 1 then
+    local path_at = 16 + count * 8
+    local found = find(head, id, 16, true)
+    if found and found < path_at and found % 8 == 0 then
+      if a + b * 256 + c * 65536 + d * 16777216 > seconds then
+        add(low + high * 256, sub(head, path_at))
+      end
+      return
+    end
+  end
+  local record = read(PAGES, page)
+  local finish = pair_end(record, id)
+  if finish and finish > seconds then add(low + high * 256, page_path(record)) end
 end
-if left > 0 then return { number, left, urls } end
-if tag.inline or number >= tag.last then return { -1, -1, urls } end
-return { number + 1, -1, urls }
+
+local looked_at = 0
+while left > 0 and looked_at < limit and cost < PIECES_A_CALL do
+  look_at(sub(ids, left * 8 - 7, left * 8))
+  left, looked_at = left - 1, looked_at + 1
+end
+if left > 0 then return { number, left, paths } end
+if tag.inline or number >= tag.last then return { -1, -1, paths } end
+return { number + 1, -1, paths }
