@@ -101,7 +101,10 @@ impl Server {
         };
         let store = self.engine.store();
         let asked = tokio::time::timeout(PATIENCE, store.position()).await;
-        asked.map_err(late).and_then(std::convert::identity)
+        let position = asked.map_err(late).and_then(std::convert::identity)?;
+        // The edge keeps nothing for long before it has heard from the store itself.
+        self.engine.up_to_date(PATIENCE).await;
+        Ok(position)
     }
 
     /// Ends it in good order: accepts no more, waits for requests under way, and accounts for what
@@ -152,7 +155,7 @@ async fn answer(listener: TcpListener, app: axum::Router, stop: CancellationToke
 fn api(engine: &Engine) -> Admin {
     let config = engine.config();
     let built_in: Arc<dyn CdnConnector> = Arc::new(EdgeConnector::new(engine.store()));
-    let metrics = engine.metrics();
+    let (metrics, sender) = (engine.metrics(), engine.sender());
     Admin {
         store: engine.store(),
         revalidator: engine.revalidator(),
@@ -164,6 +167,7 @@ fn api(engine: &Engine) -> Admin {
         settling_time: config.settling_time,
         token: config.admin.token.clone(),
         largest_body: config.admin.largest_body,
+        heard_from_store: Box::new(move || sender.known().is_some()),
         metrics: Box::new(move || metrics.render()),
     }
 }

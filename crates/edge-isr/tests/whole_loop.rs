@@ -132,19 +132,11 @@ impl Machine {
             stop,
             serving: tokio::spawn(served),
         };
-        machine.until_up_to_date().await;
+        assert!(
+            machine.engine.up_to_date(PATIENCE).await,
+            "the store was never heard from"
+        );
         machine
-    }
-
-    /// Until it has heard from the store, nothing can be bound.
-    async fn until_up_to_date(&self) {
-        let sender = self.engine.sender();
-        let mut waited = Duration::ZERO;
-        while sender.is_behind() {
-            assert!(waited < PATIENCE, "the store was never heard from");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            waited += Duration::from_millis(10);
-        }
     }
 
     /// A page's body, and how the cache says it was answered.

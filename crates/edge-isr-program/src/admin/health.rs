@@ -40,7 +40,11 @@ pub(super) async fn alive() -> Json<Health> {
 ))]
 pub(super) async fn ready(State(admin): Shared) -> Result<Json<Health>, Problem> {
     match tokio::time::timeout(PATIENCE, admin.store.position()).await {
-        Ok(Ok(_)) => Ok(Json(Health { status: "ready" })),
+        Ok(Ok(_)) if (admin.heard_from_store)() => Ok(Json(Health { status: "ready" })),
+        Ok(Ok(_)) => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the edge has not heard from the store yet; pages are served with short lifetimes",
+        )),
         Ok(Err(error)) => Err(Problem {
             detail: format!("{error}; pages are served with short lifetimes"),
             ..Problem::from(error)

@@ -63,6 +63,8 @@ pub(crate) struct Admin {
     pub(crate) largest_body: usize,
     /// Renders the metrics in the Prometheus text format.
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Whether the edge of this process has heard from the store: before that it binds nothing.
+    pub(crate) heard_from_store: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl fmt::Debug for Admin {

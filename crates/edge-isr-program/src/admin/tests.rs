@@ -134,6 +134,7 @@ impl Api {
             token: token.map(Secret::new),
             largest_body: 64 * 1024,
             metrics: Box::new(|| "edge_isr_up 1\n".into()),
+            heard_from_store: Box::new(|| true),
         };
         let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
             .await

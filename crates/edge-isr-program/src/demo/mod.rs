@@ -36,12 +36,14 @@ pub(crate) async fn run(arguments: &cli::Demo, output: Output) -> Result<(), Fai
     let folder = tempfile::tempdir().map_err(Failure::asked)?;
     let stop = CancellationToken::new();
     let site = Site::start(stop.clone()).await.map_err(Failure::asked)?;
+    // Much lag is allowed, so that a busy machine is not taken for a store that is away.
     let toml = format!(
-        "[site]\norigin = \"{}\"\n[listen]\nedge = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\npath = {}\n",
+        "[site]\norigin = \"{}\"\n[edge]\nmax_lag = \"10s\"\n[listen]\nedge = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\npath = {}\n",
         site.origin(),
         json!(folder.path().join("store.sqlite3")),
     );
     let server = Server::start(config::parse(&toml)?.config).await?;
+    server.store_answers().await.map_err(Failure::asked)?;
     let admin = format!("http://{}", server.admin);
     let client = Arc::new(Client::to(&admin, None)?);
     site.tell_changes_to(Arc::clone(&client));

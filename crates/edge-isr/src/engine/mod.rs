@@ -33,6 +33,9 @@ const POLLS_PER_LAG: u32 = 5;
 /// How often the store is asked for news at the least, however much lag is allowed.
 const LONGEST_POLL: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether a process is up to date.
+const UP_TO_DATE_POLL: Duration = Duration::from_millis(5);
+
 /// What a process is, and what it has beside its configuration.
 #[derive(Debug, Default)]
 pub struct EngineOptions {
@@ -252,6 +255,19 @@ impl Engine {
     #[must_use]
     pub fn revalidate_options(&self) -> RevalidateOptions {
         self.config.revalidate.clone()
+    }
+
+    /// Waits until this process knows itself up to date with the store, or `patience` has ended; says
+    /// which. Until then what it serves is kept nowhere for long.
+    pub async fn up_to_date(&self, patience: Duration) -> bool {
+        let deadline = self.clock.now() + patience;
+        while self.sender.is_behind() {
+            if self.clock.now() >= deadline {
+                return false;
+            }
+            self.clock.sleep(UP_TO_DATE_POLL).await;
+        }
+        true
     }
 
     /// Waits until a revalidation has come so far, or `patience` has ended; answers with the receipt
