@@ -9,7 +9,7 @@ use isr_core::{Bind, BindOutcome, Generation, Mode, PageUrl, Partition, StoreErr
 
 use super::RedisStore;
 use super::error::corrupt;
-use super::identity::{Id, Identity};
+use super::identity::{ALL_PAGES, Id, Identity};
 use super::link::Lane;
 use super::scripts::{BIND, UNBIND};
 
@@ -22,8 +22,6 @@ const CALLS: usize = 8;
 /// By what share of its lifetime a pair may outlive its last copy, so that binding again soon writes
 /// nothing. Lifetimes below this number of seconds are kept to the second.
 const LIFETIME_STEPS: u32 = 32;
-/// Pages without tags are kept under a tag that has no name.
-const NAMELESS: (Id, &str) = ([0; 8], "");
 /// Stands for the number of a generation of another history.
 const OTHER_HISTORY: u64 = (1 << 48) - 1;
 
@@ -167,12 +165,13 @@ fn add_bind(command: &mut Cmd, identity: &Identity, bind: &Bind, origin: &str) {
         OTHER_HISTORY
     };
     let lifetime = lifetime_seconds(bind.lifetime);
-    let tags: Vec<(Id, &str)> = if bind.tags.is_empty() {
-        vec![NAMELESS]
-    } else {
-        let with_id = |tag| (identity.id_of(Tag::as_str(tag)), tag.as_str());
-        bind.tags.iter().map(with_id).collect()
-    };
+    let with_id = |tag| (identity.id_of(Tag::as_str(tag)), tag.as_str());
+    let tags: Vec<(Id, &str)> = bind
+        .tags
+        .iter()
+        .map(with_id)
+        .chain([(ALL_PAGES, "")])
+        .collect();
     let mut buffer = Vec::with_capacity(256);
     buffer.extend_from_slice(&number.to_le_bytes()[..6]);
     buffer.extend_from_slice(&lifetime.to_le_bytes());

@@ -24,6 +24,9 @@ pub(super) struct Identity {
 /// The name of a page or tag in the store.
 pub(super) type Id = [u8; 8];
 
+/// The id of the tag that every page is bound to, and that has no name.
+pub(super) const ALL_PAGES: Id = [0; 8];
+
 impl Identity {
     /// The id that a page or a tag has in this store. The salt keeps anybody outside from choosing
     /// two names with one id.

@@ -37,7 +37,6 @@ scripts! {
     BIND = "state" "records" "pages" "tags" "judge_begin" "generations" "queue" "judge_end" "bind";
     UNBIND = "state" "records" "pages" "tags" "unbind";
     RESOLVE = "state" "records" "pages" "tags" "resolve";
-    WALK = "state" "records" "pages" "walk";
     TAGS_FOR = "state" "records" "pages" "tags" "tags_for";
     STATISTICS = "state" "records" "tags" "statistics";
     COLLECT = "state" "records" "pages" "tags" "collect";

@@ -8,8 +8,9 @@ use isr_core::{
 };
 
 use super::error::corrupt;
+use super::identity::ALL_PAGES;
 use super::link::Lane;
-use super::scripts::{RESOLVE, TAGS_FOR, WALK};
+use super::scripts::{RESOLVE, TAGS_FOR};
 use super::{RedisStore, read_url};
 
 /// The most pages that one call of a script looks at, which is also what a segment holds.
@@ -19,8 +20,8 @@ const CALLS_A_CHUNK: usize = 16;
 /// How many segments are asked for at once, where so many pages are wanted.
 const CALLS_AT_ONCE: usize = 4;
 
-/// Where a walk goes on: in which partition, in which segment of a tag or bucket of pages, and with
-/// how many of the segment's pages left. A cursor is these three with hyphens in between.
+/// Where a walk goes on: in which partition, in which segment of a tag, and with how many of the
+/// segment's pages left. A cursor is these three with hyphens in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     partition: u16,
@@ -150,15 +151,14 @@ impl RedisStore {
         })
     }
 
+    /// Looks at some pages of a tag, or of all: they are those of the tag that has no name. The script
+    /// leaves out what does not begin with a prefix; what a target is aimed at exactly is decided here.
     async fn step(&self, target: &Target, place: Place, limit: usize) -> Result<Step, StoreError> {
-        match target {
-            Target::Tag(tag) => self.step_tag(tag, place, limit).await,
-            Target::Prefix(url) => self.step_all(url.as_str(), target, place, limit).await,
-            _ => self.step_all("", target, place, limit).await,
-        }
-    }
-
-    async fn step_tag(&self, tag: &Tag, place: Place, limit: usize) -> Result<Step, StoreError> {
+        let (tag, prefix) = match target {
+            Target::Tag(tag) => (Some(tag.as_str()), ""),
+            Target::Prefix(url) => (None, url.as_str()),
+            _ => (None, ""),
+        };
         let left = place
             .left
             .map_or(-1, |left| i64::try_from(left).unwrap_or(i64::MAX));
@@ -168,48 +168,20 @@ impl RedisStore {
                 Partition(place.partition),
                 &RESOLVE,
                 |identity, command| {
-                    command.arg(&identity.id_of(tag.as_str())).arg(tag.as_str());
-                    command.arg(place.part).arg(left).arg(limit);
+                    let id = tag.map_or(ALL_PAGES, |tag| identity.id_of(tag));
+                    command.arg(&id).arg(tag.unwrap_or_default());
+                    command.arg(place.part).arg(left).arg(limit).arg(prefix);
                 },
             )
             .await?;
-        let urls = with_origins(&answer)?;
+        let mut urls = with_origins(&answer)?;
+        if tag.is_none() {
+            urls.retain(|url| target.concerns(url, std::iter::empty()));
+        }
         let next = u64::try_from(part)
             .ok()
             .map(|part| (part, u64::try_from(left).ok()));
         Ok(Step { urls, next })
-    }
-
-    /// Walks all pages. The script leaves out what does not begin with `prefix`; what a target is
-    /// aimed at exactly is decided here.
-    async fn step_all(
-        &self,
-        prefix: &str,
-        target: &Target,
-        place: Place,
-        limit: usize,
-    ) -> Result<Step, StoreError> {
-        let (part, found): (i64, Vec<String>) = self
-            .run(
-                Lane::Bulk,
-                Partition(place.partition),
-                &WALK,
-                |_, command| {
-                    command.arg(place.part).arg(limit).arg(prefix);
-                },
-            )
-            .await?;
-        let mut urls = Vec::with_capacity(found.len());
-        for text in &found {
-            let url = read_url(text)?;
-            if target.concerns(&url, std::iter::empty()) {
-                urls.push(url);
-            }
-        }
-        Ok(Step {
-            urls,
-            next: u64::try_from(part).ok().map(|part| (part, None)),
-        })
     }
 
     pub(super) async fn tags_of(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {

@@ -11,6 +11,13 @@
 -- the tags that pages join, which are written once for all pages of the call.
 local met, extended = {}, {}
 
+-- The pages' records by their ids, all read at once, and whether the numbers have changed.
+local known_pages, save = {}, false
+local function put(id, record)
+  known_pages[id] = record
+  page_write(id, record)
+end
+
 -- Adds a page to a tag, given by its id and name; false when the id stands for another name.
 local function attach(id_and_name, page)
   local tag = met[id_and_name]
@@ -50,7 +57,7 @@ end
 
 -- Adds tags to a page that is known, or has more tags than fit one group. False when an id stands for
 -- something else.
-local function change_page(bind, record, pieces, finish)
+local function change_page(bind, record, finish)
   local order, ends = page_pairs(record)
   local known_before, named_before = known_pairs(order, ends)
   local generation = struct.unpack('<I6', record, 3)
@@ -68,57 +75,61 @@ local function change_page(bind, record, pieces, finish)
   local _, named = known_pairs(order, ends)
   if known_before == 0 then S.pages = S.pages + 1 end
   S.edges = S.edges + named - named_before
-  PAGES.changed = true
-  generation = max(generation, bind.number)
-  write(PAGES, bind.id, page_record(bind.origin, generation, order, ends, bind.path), pieces)
+  save, generation = true, max(generation, bind.number)
+  put(bind.id, page_record(bind.origin, generation, order, ends, bind.path))
   return true
 end
 
--- The most common cases, a new page and an unchanged one, are told by one command and one comparison;
--- all others are for `change_page`. False when an id stands for something else.
+-- The most common cases, a new page and an unchanged one, are told by one comparison; all others are
+-- for `change_page`. False when an id stands for something else.
 local function add_tags(id, path, origin, number, finish, ids, named, text, tags_from)
   local count, origin_at = #ids / 8, origin_number(origin)
   if number < 0 then number = 0 end
+  local record = known_pages[id]
   local body = struct.pack('<I1I4I1', 1, finish, count) .. ids .. path
-  if count < 256 then
-    local pieces = insert(PAGES, id, struct.pack('<I2I6', origin_at, number) .. body)
-    if pieces then
-      local tags = tags_at(text, tags_from, count)
-      for i = 1, count do
-        if not attach(tags[i], id) then
-          -- Where the page has joined already, the garbage collection finds that it is not there.
-          remove_pieces(PAGES, id, 1, pieces)
-          return false
-        end
-      end
-      S.pages, S.edges = S.pages + 1, S.edges + named
-      return true
-    end
-  end
-  local record, pieces = read(PAGES, id)
   if record then
     local known_origin, known_number = struct.unpack('<I2I6', record)
     if sub(record, 9) == body and known_origin == origin_at and number <= known_number then return true end
     if page_url(record) ~= origin .. path then return false end
-  else
-    record = page_record(origin_at, number, {}, {}, path)
   end
   local tags = tags_at(text, tags_from, count)
-  local bind = { id = id, path = path, origin = origin_at, number = number, tags = tags }
-  return change_page(bind, record, pieces, finish)
+  if record or count > 255 then
+    record = record or page_record(origin_at, number, {}, {}, path)
+    local bind = { id = id, path = path, origin = origin_at, number = number, tags = tags }
+    return change_page(bind, record, finish)
+  end
+  for i = 1, count do
+    -- Where the page has joined some tags already, the garbage collection finds that it is not there.
+    if not attach(tags[i], id) then return false end
+  end
+  save, S.pages, S.edges = true, S.pages + 1, S.edges + named
+  put(id, struct.pack('<I2I6', origin_at, number) .. body)
+  return true
 end
 
 local OTHER_HISTORY = 281474976710655
+local HEAD = '<I6I4I4I2I2I2I2'
+local ID_AT = 23
+local function read_pages()
+  local ids, keys = {}, {}
+  for at = 2, #ARGV do
+    local id = sub(ARGV[at], ID_AT, ID_AT + 7)
+    ids[at - 1], keys[at - 1] = id, page_key(id)
+  end
+  for i, record in ipairs(call('MGET', unpack(keys))) do known_pages[ids[i]] = record end
+end
+
 local results, origin = {}, nil
+if #ARGV > 1 then read_pages() end
 for at = 2, #ARGV do
   local text = ARGV[at]
-  local number, lifetime, step, origin_length, path_length, count, named, from =
-    struct.unpack('<I6I4I4I2I2I2I2', text)
-  local path_at = from + 8 + origin_length
+  local number, lifetime, step, origin_length, path_length, count, named = struct.unpack(HEAD, text)
+  local path_at = ID_AT + 8 + origin_length
   local ids_at = path_at + path_length
   local tags_from = ids_at + count * 8
-  local id, path, ids = sub(text, from, from + 7), sub(text, path_at, ids_at - 1), sub(text, ids_at, tags_from - 1)
-  if origin_length > 0 then origin = sub(text, from + 8, path_at - 1) end
+  local id, path = sub(text, ID_AT, ID_AT + 7), sub(text, path_at, ids_at - 1)
+  local ids = sub(text, ids_at, tags_from - 1)
+  if origin_length > 0 then origin = sub(text, ID_AT + 8, path_at - 1) end
   if number == OTHER_HISTORY then number = -1 end
   -- Rounded up, so that binding again soon changes nothing and writes nothing.
   local finish = seconds
@@ -133,8 +144,6 @@ for at = 2, #ARGV do
   end
   results[at - 1] = result
 end
-if #extended > 0 or PAGES.changed or TAGS.changed then
-  for i = 1, #extended do tag_extend(extended[i], extended[i].joining) end
-  save_records()
-end
+for i = 1, #extended do tag_extend(extended[i], extended[i].joining) end
+if save or TAGS.changed then save_records() end
 return { S.number, table.concat(results) }

@@ -9,7 +9,7 @@ local looked_at, pairs_gone, pages_gone = 0, 0, 0
 local function keep(tag)
   return function(page)
     looked_at = looked_at + 1
-    local record, pieces = read(PAGES, page)
+    local record = page_read(page)
     local finish = record and pair_end(record, tag)
     if not finish then return false end
     if finish > seconds then return true end
@@ -23,10 +23,10 @@ local function keep(tag)
       S.pages, pages_gone = S.pages - 1, pages_gone + 1
     end
     if #left == 0 then
-      remove_pieces(PAGES, page, 1, pieces)
+      page_remove(page)
     else
       local origin, generation = struct.unpack('<I2I6', record)
-      write(PAGES, page, page_record(origin, generation, left, ends, page_path(record)), pieces)
+      page_write(page, page_record(origin, generation, left, ends, page_path(record)))
     end
     return false
   end

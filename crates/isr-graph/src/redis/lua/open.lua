@@ -20,10 +20,10 @@ end
 local numbers = call('GET', C)
 local lost = not numbers
 if lost then
-  -- So many buckets of pages and of tags that most sites never split one; those without anything in
-  -- them take no room. Everything else begins at 0.
-  local many = 8192
-  numbers = known[3] .. struct.pack('<dddddddddddddddd', 0, 0, 0, 0, 0, many, 0, many, 0, 0, 0, 0, 0, 0, 0, 0)
+  -- So many buckets of tags that most sites never split one; those without anything in them take no
+  -- room. Everything else begins at 0.
+  local buckets = 8192
+  numbers = known[3] .. struct.pack('<dddddddddddddd', 0, 0, 0, 0, 0, buckets, 0, 0, 0, 0, 0, 0, 0, 0)
   begun = 1
 end
 local take = mode == 'adopt' or (mode == 'renew' and known[3] == ARGV[6])

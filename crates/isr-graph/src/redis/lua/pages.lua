@@ -1,10 +1,18 @@
--- A page's record: origin's number (2 bytes), the newest bind's generation (6), how many groups of
--- tags (1); for each group the second in which its pairs end (4), how many tags (1), their ids (8
--- each); and the path with its query. All numbers little-endian. Tags of one render end together, so
--- a page has one group unless it lost a tag or gained one.
+-- A page's record, under `p` and its id: origin's number (2 bytes), the newest bind's generation (6),
+-- how many groups of tags (1); for each group the second in which its pairs end (4), how many tags (1),
+-- their ids (8 each); and the path with its query. All numbers little-endian. Tags of one render end
+-- together, so a page has one group unless it lost a tag or gained one.
+--
+-- Every page is bound to the tag without a name as well, whose id is zero: so the walk over all pages
+-- is that over a tag, and pages without tags end like others.
 --
 -- A pair that ends in second 0 was forgotten by an unbind, but its id stands in a segment still.
 local GROUPS = 10
+
+local function page_key(id) return P .. 'p' .. id end
+local function page_read(id) return call('GET', page_key(id)) end
+local function page_write(id, record) call('SET', page_key(id), record) end
+local function page_remove(id) call('DEL', page_key(id)) end
 
 local function page_path(record)
   local at = GROUPS

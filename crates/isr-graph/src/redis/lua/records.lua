@@ -1,4 +1,4 @@
--- Records by an id of eight bytes, in hashes small enough that Redis keeps them as one packed block
+-- The tags' records by their ids of eight bytes, in hashes small enough that Redis keeps them as one packed block
 -- each (a listpack). A hash has about FILL fields; the number of hashes grows one split at a time
 -- (linear hashing), so no call ever has to move more than one of them.
 --
@@ -131,13 +131,10 @@ local function grow(t)
   end
 end
 
-local PAGES = records('p', S.page_buckets, S.page_fields)
 local TAGS = records('t', S.tag_buckets, S.tag_fields)
 
 local function save_records()
-  grow(PAGES)
   grow(TAGS)
-  S.page_buckets, S.page_fields = PAGES.buckets, PAGES.fields
   S.tag_buckets, S.tag_fields = TAGS.buckets, TAGS.fields
   save_state()
 end

@@ -6,22 +6,22 @@ local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local P = sub(KEYS[1], 1, -2)
 local EPOCH = ARGV[1]
 
--- Sixteen numbers in one string: one read and one write a script, where a hash would cost a search
+-- Fourteen numbers in one string: one read and one write a script, where a hash would cost a search
 -- for each of them.
-local FORMAT = '<dddddddddddddddd'
+local FORMAT = '<dddddddddddddd'
 local packed = call('GET', KEYS[1])
 if not packed or sub(packed, 1, 16) ~= EPOCH then
   return redis.error_reply('ISREPOCH the store has another history')
 end
 local S = {}
 S.number, S.stale_floor, S.expired_floor, S.widest, S.logged,
-  S.page_buckets, S.page_fields, S.tag_buckets, S.tag_fields,
+  S.tag_buckets, S.tag_fields,
   S.pages, S.tags, S.edges, S.token, S.gc_bucket, S.gc_segment, S.least = struct.unpack(FORMAT, packed, 17)
 
 local function save_state()
   call('SET', KEYS[1], EPOCH .. struct.pack(FORMAT,
     S.number, S.stale_floor, S.expired_floor, S.widest, S.logged,
-    S.page_buckets, S.page_fields, S.tag_buckets, S.tag_fields,
+    S.tag_buckets, S.tag_fields,
     S.pages, S.tags, S.edges, S.token, S.gc_bucket, S.gc_segment, S.least))
 end
 

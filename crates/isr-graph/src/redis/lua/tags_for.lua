@@ -1,6 +1,6 @@
 -- What a page is bound to. ARGV: 2 its id. Answers with nothing when it is not known; else with the
 -- generation of its newest bind, and of each pair that has not ended the tag and its seconds to live.
-local record = read(PAGES, ARGV[2])
+local record = page_read(ARGV[2])
 if not record then return false end
 local order, ends = page_pairs(record)
 if known_pairs(order, ends) == 0 then return false end

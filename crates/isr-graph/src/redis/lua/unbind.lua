@@ -26,7 +26,7 @@ end
 local forgotten = 0
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local record, pieces = read(PAGES, id)
+  local record = page_read(id)
   if record then
     local order, ends = page_pairs(record)
     local known, named = known_pairs(order, ends)
@@ -38,10 +38,10 @@ for i = 2, #ARGV do
       if not detach(tag_read(tag), id) then left[#left + 1], ends[tag] = tag, 0 end
     end
     if #left == 0 then
-      remove_pieces(PAGES, id, 1, pieces)
+      page_remove(id)
     else
       local origin, generation = struct.unpack('<I2I6', record)
-      write(PAGES, id, page_record(origin, generation, left, ends, page_path(record)), pieces)
+      page_write(id, page_record(origin, generation, left, ends, page_path(record)))
     end
   end
 end
