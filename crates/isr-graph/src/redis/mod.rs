@@ -13,7 +13,6 @@ mod link;
 mod news;
 mod options;
 mod receipts;
-mod record;
 mod revalidate;
 mod scripts;
 mod senders;
