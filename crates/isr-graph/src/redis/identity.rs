@@ -1,7 +1,11 @@
 //! Which store it is: its epoch, and the salt of its ids.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use deadpool_redis::redis::{Cmd, cmd};
-use isr_core::{Epoch, StoreError};
+use isr_core::{Epoch, Partition, StoreError};
+use parking_lot::RwLock;
 use uuid::Uuid;
 
 use super::error::{STORE, corrupt};
@@ -19,6 +23,8 @@ pub(super) struct Identity {
     /// The epoch as the scripts compare it.
     pub(super) epoch_text: String,
     salt: [u8; 32],
+    /// Origins by partition and number, as far as they were asked for.
+    pub(super) origins: RwLock<HashMap<(Partition, u16), Arc<str>>>,
 }
 
 /// The name of a page or tag in the store.
@@ -46,6 +52,7 @@ impl Identity {
             epoch: Epoch::new(number),
             epoch_text: epoch.to_owned(),
             salt: *salt.as_bytes(),
+            origins: RwLock::default(),
         })
     }
 }

@@ -13,6 +13,7 @@ mod link;
 mod news;
 mod options;
 mod receipts;
+mod record;
 mod revalidate;
 mod scripts;
 mod senders;

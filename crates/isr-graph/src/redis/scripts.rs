@@ -36,7 +36,7 @@ scripts! {
     POSITION = "state" "position";
     BIND = "state" "records" "pages" "tags" "judge_begin" "generations" "queue" "judge_end" "bind";
     UNBIND = "state" "records" "pages" "tags" "unbind";
-    RESOLVE = "state" "records" "pages" "tags" "resolve";
+    RESOLVE = "state" "records" "tags" "resolve";
     TAGS_FOR = "state" "records" "pages" "tags" "tags_for";
     STATISTICS = "state" "records" "tags" "statistics";
     COLLECT = "state" "records" "pages" "tags" "collect";

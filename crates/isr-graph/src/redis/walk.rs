@@ -1,24 +1,27 @@
 //! From tags to pages, and back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_redis::redis::cmd;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use isr_core::{
     BoundTag, Cursor, Generation, PageTags, PageUrl, Partition, StoreError, Tag, Target, UrlChunk,
 };
 
-use super::error::corrupt;
-use super::identity::ALL_PAGES;
+use super::error::{STORE, corrupt};
+use super::identity::{ALL_PAGES, Id, Identity};
 use super::link::Lane;
+use super::record::Record;
 use super::scripts::{RESOLVE, TAGS_FOR};
-use super::{RedisStore, read_url};
+use super::{ATTEMPTS, RedisStore, read_url};
 
 /// The most pages that one call of a script looks at, which is also what a segment holds.
 const PAGES_A_CALL: usize = 256;
 /// The most calls for one chunk, so that a chunk comes soon even where little is found.
-const CALLS_A_CHUNK: usize = 16;
+const CALLS_A_CHUNK: usize = 32;
 /// How many segments are asked for at once, where so many pages are wanted.
-const CALLS_AT_ONCE: usize = 4;
+const CALLS_AT_ONCE: usize = 8;
 
 /// Where a walk goes on: in which partition, in which segment of a tag, and with how many of the
 /// segment's pages left. A cursor is these three with hyphens in between.
@@ -151,37 +154,126 @@ impl RedisStore {
         })
     }
 
-    /// Looks at some pages of a tag, or of all: they are those of the tag that has no name. The script
-    /// leaves out what does not begin with a prefix; what a target is aimed at exactly is decided here.
+    /// Looks at some pages of a tag, or of all: they are those of the tag that has no name.
     async fn step(&self, target: &Target, place: Place, limit: usize) -> Result<Step, StoreError> {
-        let (tag, prefix) = match target {
-            Target::Tag(tag) => (Some(tag.as_str()), ""),
-            Target::Prefix(url) => (None, url.as_str()),
-            _ => (None, ""),
+        let tag = match target {
+            Target::Tag(tag) => Some(tag.as_str()),
+            _ => None,
         };
+        let partition = Partition(place.partition);
         let left = place
             .left
             .map_or(-1, |left| i64::try_from(left).unwrap_or(i64::MAX));
-        let (part, left, answer): (i64, i64, Vec<String>) = self
-            .run(
-                Lane::Bulk,
-                Partition(place.partition),
-                &RESOLVE,
-                |identity, command| {
+        let mut attempt = 1;
+        loop {
+            let identity = self.identity().await?;
+            let (part, left, now, ids): (i64, i64, u32, Vec<u8>) = self
+                .run(Lane::Bulk, partition, &RESOLVE, |identity, command| {
                     let id = tag.map_or(ALL_PAGES, |tag| identity.id_of(tag));
                     command.arg(&id).arg(tag.unwrap_or_default());
-                    command.arg(place.part).arg(left).arg(limit).arg(prefix);
-                },
-            )
-            .await?;
-        let mut urls = with_origins(&answer)?;
-        if tag.is_none() {
-            urls.retain(|url| target.concerns(url, std::iter::empty()));
+                    command.arg(place.part).arg(left).arg(limit);
+                })
+                .await?;
+            let id = tag.map_or(ALL_PAGES, |tag| identity.id_of(tag));
+            let next = u64::try_from(part)
+                .ok()
+                .map(|part| (part, u64::try_from(left).ok()));
+            if let Some(urls) = self
+                .living_pages(&identity, partition, id, now, &ids)
+                .await?
+            {
+                let concerned =
+                    |url: &PageUrl| tag.is_some() || target.concerns(url, std::iter::empty());
+                return Ok(Step {
+                    urls: urls.into_iter().filter(concerned).collect(),
+                    next,
+                });
+            }
+            self.forget(&identity);
+            if attempt == ATTEMPTS {
+                let source = "the store was replaced during a walk".into();
+                return Err(StoreError::Unavailable {
+                    store: STORE.to_owned(),
+                    source,
+                });
+            }
+            attempt += 1;
         }
-        let next = u64::try_from(part)
-            .ok()
-            .map(|part| (part, u64::try_from(left).ok()));
-        Ok(Step { urls, next })
+    }
+
+    /// Those of some pages whose pair with a tag has not ended. `None` when the store is another one
+    /// than `identity` says.
+    async fn living_pages(
+        &self,
+        identity: &Identity,
+        partition: Partition,
+        tag: Id,
+        now: u32,
+        ids: &[u8],
+    ) -> Result<Option<Vec<PageUrl>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let numbers = &self.keys[partition.index()];
+        let mut command = cmd("MGET");
+        command.arg(numbers);
+        let mut key = numbers.as_bytes()[..numbers.len() - 1].to_vec();
+        key.push(b'p');
+        let prefix = key.len();
+        for id in ids.chunks_exact(size_of::<Id>()) {
+            key.truncate(prefix);
+            key.extend_from_slice(id);
+            command.arg(&key);
+        }
+        let records: Vec<Option<Vec<u8>>> = self.link.query(Lane::Bulk, &command).await?;
+        let (numbers, records) = records
+            .split_first()
+            .ok_or_else(|| corrupt("no answer to MGET"))?;
+        if !numbers
+            .as_deref()
+            .is_some_and(|numbers| numbers.starts_with(identity.epoch_text.as_bytes()))
+        {
+            return Ok(None);
+        }
+        let mut urls = Vec::with_capacity(records.len());
+        let mut text = String::new();
+        for bytes in records.iter().flatten() {
+            let record =
+                Record::read(bytes).ok_or_else(|| corrupt("a page has a malformed record"))?;
+            if record.end_of(tag).is_some_and(|end| end > now) {
+                text.clear();
+                text.push_str(&self.origin(identity, partition, record.origin).await?);
+                text.push_str(record.path);
+                urls.push(read_url(&text)?);
+            }
+        }
+        Ok(Some(urls))
+    }
+
+    /// An origin by its number. They never change, so each is asked for once.
+    async fn origin(
+        &self,
+        identity: &Identity,
+        partition: Partition,
+        number: u16,
+    ) -> Result<Arc<str>, StoreError> {
+        if let Some(known) = identity.origins.read().get(&(partition, number)) {
+            return Ok(Arc::clone(known));
+        }
+        let numbers = &self.keys[partition.index()];
+        let key = format!("{}o", &numbers[..numbers.len() - 1]);
+        let found: Option<String> = self
+            .link
+            .query(Lane::Bulk, cmd("HGET").arg(key).arg(format!("#{number}")))
+            .await?;
+        let origin: Arc<str> = found
+            .ok_or_else(|| corrupt(format!("origin {number} is not known")))?
+            .into();
+        identity
+            .origins
+            .write()
+            .insert((partition, number), Arc::clone(&origin));
+        Ok(origin)
     }
 
     pub(super) async fn tags_of(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError> {
@@ -212,23 +304,6 @@ impl RedisStore {
     }
 }
 
-/// The URLs of paths, each of which is preceded by its origin when that is another than before.
-fn with_origins(answer: &[String]) -> Result<Vec<PageUrl>, StoreError> {
-    let mut urls = Vec::with_capacity(answer.len());
-    let (mut text, mut origin) = (String::new(), 0);
-    for part in answer {
-        if part.starts_with('/') {
-            text.truncate(origin);
-            text.push_str(part);
-            urls.push(read_url(&text)?);
-        } else {
-            text.clone_from(part);
-            origin = part.len();
-        }
-    }
-    Ok(urls)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,22 +326,6 @@ mod tests {
         for place in places {
             assert_eq!(Place::read(Some(&place.write())), place);
         }
-    }
-
-    #[test]
-    fn paths_follow_their_origins() {
-        let answer =
-            ["https://a.example", "/1", "/2?x", "https://b.example", "/1"].map(str::to_owned);
-        let urls = with_origins(&answer).unwrap();
-        let texts: Vec<&str> = urls.iter().map(PageUrl::as_str).collect();
-        assert_eq!(
-            texts,
-            [
-                "https://a.example/1",
-                "https://a.example/2?x",
-                "https://b.example/1"
-            ]
-        );
     }
 
     #[test]
