@@ -15,7 +15,7 @@ use isr_graph::{RedisOptions, RedisStore};
 use isr_testkit::RedisServer;
 
 use self::ours::Ours;
-use self::peers::{Peer, bare_script};
+use self::peers::{FOUR_SETS, Peer, SETS_OF_A_PAGE, bare_script};
 use self::timer::Rate;
 
 /// What is measured.
@@ -46,7 +46,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let peer = peers::run(&server, &options)?;
     let mut rounds = Vec::new();
     for _ in 0..3 {
-        let bare = bare_script(&server)?;
+        let bare = bare_script(&server, SETS_OF_A_PAGE)?;
+        let four_sets = bare_script(&server, FOUR_SETS)?;
         ours.empty().await?;
         let memory = ours.memory()?;
         let batched = ours.bind_batched(0, options.pages).await?;
@@ -56,6 +57,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         let single = ours.bind_one_by_one(from, few).await?;
         rounds.push(Round {
             bare,
+            four_sets,
             batched,
             bytes,
             again,
@@ -84,6 +86,7 @@ fn open(server: &RedisServer) -> anyhow::Result<Arc<RedisStore>> {
 #[derive(Clone, Copy, Debug)]
 struct Round {
     bare: Rate,
+    four_sets: Rate,
     batched: Rate,
     /// Bytes a page.
     bytes: f64,
@@ -96,30 +99,29 @@ fn print_comparison(rounds: &[Round], resolve: Duration, peer: &Peer) {
         per_second: median_of(rounds, |round| rate(round).per_second),
         server_microseconds: median_of(rounds, |round| rate(round).server_microseconds),
     };
-    let bare = rate(|round| round.bare);
+    let (bare, four_sets) = (rate(|round| round.bare), rate(|round| round.four_sets));
     println!(
-        "| what | a second | server time each | of the bare script's rate | of its server time |"
+        "| what | a second | of the bare script's rate | of that with four sets | server time each |"
     );
     println!("| --- | --- | --- | --- | --- |");
     let row = |what: &str, rate: Rate| {
-        let Rate {
-            per_second,
-            server_microseconds,
-        } = rate;
         println!(
-            "| {what} | {per_second:.0} | {server_microseconds:.1} µs | {:.2} | {:.2} |",
-            per_second / bare.per_second,
-            server_microseconds / bare.server_microseconds,
+            "| {what} | {:.0} | {:.2} | {:.2} | {:.1} µs |",
+            rate.per_second,
+            rate.per_second / bare.per_second,
+            rate.per_second / four_sets.per_second,
+            rate.server_microseconds,
         );
     };
     row("bare script of four SADD, `redis-benchmark -P 16`", bare);
+    row("the same with four sets for all pages", four_sets);
     row("new pages bound, in batches", rate(|round| round.batched));
     row(
         "bound again, unchanged, in batches",
         rate(|round| round.again),
     );
     row(
-        "new pages bound, one a call, 64 tasks",
+        "new pages bound, one a call, 128 tasks",
         rate(|round| round.single),
     );
     println!();

@@ -17,7 +17,7 @@ use super::timer::{Rate, Timer};
 /// Pages in one call of the store.
 const BATCH: u64 = 1024;
 /// Callers that bind one page a call at once.
-const CALLERS: u8 = 64;
+const CALLERS: u8 = 128;
 /// Pages in a chunk of a walk.
 const CHUNK: usize = 4000;
 
@@ -52,7 +52,7 @@ impl Ours<'_> {
         timer.rate_of(count)
     }
 
-    /// 64 tasks, each of which sends one page and waits for the answer.
+    /// As many tasks as there are callers, each of which sends one page and waits for the answer.
     pub(super) async fn bind_one_by_one(&self, from: u64, count: u64) -> anyhow::Result<Rate> {
         let position = self.store.position().await?;
         let shares: Vec<Vec<Bind>> = (0..CALLERS)

@@ -24,33 +24,25 @@ pub(super) struct Peer {
     pub(super) urls_for_ms: f64,
 }
 
+/// The sets of a page with three tags: its tags, the pages of a tag of its own, and those of two tags
+/// that it shares.
+pub(super) const SETS_OF_A_PAGE: [&str; 4] =
+    ["page:__rand_int__", "post:__rand_int__", "author", "list"];
+/// Four sets for all pages, which spares Redis to make any.
+pub(super) const FOUR_SETS: [&str; 4] = ["bare:1", "bare:2", "bare:3", "bare:4"];
+
 /// Calls of the bare script, from `redis-benchmark -P 16`.
-pub(super) fn bare_script(server: &RedisServer) -> anyhow::Result<Rate> {
+pub(super) fn bare_script(server: &RedisServer, sets: [&str; 4]) -> anyhow::Result<Rate> {
     cli(server, &["FLUSHALL"])?;
     let sha = cli(server, &["SCRIPT", "LOAD", BARE_SCRIPT])?;
     let port = server.port().to_string();
+    let calls = CALLS.to_string();
     let mut command = Command::new("redis-benchmark");
-    command.args([
-        "-p",
-        &port,
-        "-P",
-        "16",
-        "-n",
-        &CALLS.to_string(),
-        "-r",
-        "200000",
-        "--csv",
-    ]);
-    command.args([
-        "EVALSHA",
-        sha.trim(),
-        "4",
-        "bare:1",
-        "bare:2",
-        "bare:3",
-        "bare:4",
-        "__rand_int__",
-    ]);
+    command.args(["-p", &port, "-P", "16", "-n", &calls, "-r", &calls, "--csv"]);
+    command
+        .args(["EVALSHA", sha.trim(), "4"])
+        .args(sets)
+        .arg("__rand_int__");
     let timer = Timer::start(server)?;
     let output = run_to_end(&mut command)?;
     let rate = timer.rate_of(CALLS)?;
