@@ -63,15 +63,19 @@ pub enum Source {
     Library,
     /// A `PURGE` request to the built-in edge.
     PurgeRequest,
+    /// An unsafe request that passed through the built-in edge and went well, which invalidates its
+    /// page (RFC 9111 §4.4).
+    UnsafeRequest,
 }
 
 impl Source {
     /// Every source, for whoever declares a metric by it.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Api,
         Self::CommandLine,
         Self::Library,
         Self::PurgeRequest,
+        Self::UnsafeRequest,
     ];
 
     /// The word for it, in receipts and metric labels.
@@ -82,6 +86,7 @@ impl Source {
             Self::CommandLine => "command_line",
             Self::Library => "library",
             Self::PurgeRequest => "purge_request",
+            Self::UnsafeRequest => "unsafe_request",
         }
     }
 }

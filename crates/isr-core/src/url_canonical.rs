@@ -160,7 +160,8 @@ const fn is_path_byte(byte: u8) -> bool {
         || matches!(byte, b':' | b'@')
 }
 
-/// What `query` of RFC 3986 §3.4 is made of, but for percent-encoding.
+/// What `query` of RFC 3986 §3.4 is made of, but for percent-encoding, and for the apostrophe, which
+/// the URL Standard has browsers encode there.
 const fn is_query_byte(byte: u8) -> bool {
-    is_path_byte(byte) || matches!(byte, b'/' | b'?')
+    (is_path_byte(byte) || matches!(byte, b'/' | b'?')) && byte != b'\''
 }
