@@ -66,23 +66,28 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Redis(error) if names(&error, &FULL) => Self::Full {
                 store,
-                source: error.into(),
+                source: whole(&error),
             },
             Failure::Redis(error) if is_answer(&error) && !names(&error, &AWAY) => Self::Corrupt {
                 store,
-                source: error.into(),
+                source: whole(&error),
             },
             Failure::Redis(error) => Self::Unavailable {
                 store,
-                source: error.into(),
+                source: whole(&error),
             },
             Failure::Pool(PoolError::Backend(error)) => Failure::Redis(error).into(),
             Failure::Pool(error) => Self::Unavailable {
                 store,
-                source: error.into(),
+                source: whole(&error),
             },
         }
     }
+}
+
+/// An error whose text tells its sources too: with them as its sources they would be told twice.
+fn whole(error: &impl std::error::Error) -> BoxError {
+    error.to_string().into()
 }
 
 /// An answer, or a stored value, that cannot be read.
@@ -148,6 +153,15 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_once() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = StoreError::from(Failure::Redis(refused.into()));
+        let told = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+        let told: Vec<String> = told.map(ToString::to_string).collect();
+        assert_eq!(told.join(": ").matches("refused").count(), 1, "{told:?}");
     }
 
     #[test]
