@@ -13,6 +13,8 @@ use clap_complete::Shell;
     version,
     max_term_width = 100,
     after_help = "\
+Commands that concern a site ask its running server, and where none listens, its store: they need no \
+server beside an application that has the layer.\n\n\
 Exit status: 0 all went well; 1 what was asked for failed; 2 the command line or the configuration is \
 wrong; 3 the server or the store cannot be reached.\n\n\
 Begin with `edge-isr demo`."
@@ -47,7 +49,7 @@ Examples:
   edge-isr demo           visit, edit, watch; then open the printed addresses
   edge-isr demo --once    exit with 1 when an expectation did not hold")]
     Demo(Demo),
-    /// Revalidate every page that depends on what changed [asks the running server]
+    /// Revalidate every page that depends on what changed
     #[command(after_help = "\
 Examples:
   edge-isr revalidate post:42 posts
@@ -55,18 +57,18 @@ Examples:
   edge-isr revalidate category:7 --dry-run
   edge-isr revalidate --prefix https://example.com/blog --hard")]
     Revalidate(Revalidate),
-    /// Remove every copy of pages, and do not warm them [asks the running server]
+    /// Remove every copy of pages, and do not warm them
     #[command(after_help = "\
 Examples:
   edge-isr purge https://example.com/draft
   edge-isr purge https://example.com/a https://example.com/b --wait")]
     Purge(Purge),
-    /// Request pages so that the edges hold them [asks the running server]
+    /// Request pages so that the edges hold them
     #[command(after_help = "\
 Examples:
   edge-isr warm https://example.com/ https://example.com/blog")]
     Warm(Warm),
-    /// Show what is known of a tag, a page or a revalidation [asks the running server]
+    /// Show what is known of a tag, a page or a revalidation
     #[command(after_help = "\
 Examples:
   edge-isr status                                  the newest revalidations
@@ -74,9 +76,12 @@ Examples:
   edge-isr status --url https://example.com/blog   the tags of a page
   edge-isr status --receipt 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f")]
     Status(Status),
-    /// Look at the tag graph [asks the running server]
+    /// Look at the tag graph
     #[command(subcommand)]
     Graph(Graph),
+    /// Look at jobs that were given up on, or have them tried again
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),
@@ -93,6 +98,13 @@ Examples:
 Examples:
   edge-isr openapi > openapi.json")]
     Openapi,
+}
+
+impl Command {
+    /// Whether it runs until it is stopped.
+    pub(crate) const fn keeps_running(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Demo(_))
+    }
 }
 
 /// Arguments of `serve`.
@@ -213,6 +225,36 @@ pub(crate) enum Graph {
 Examples:
   edge-isr graph stats --json | jq .pages")]
     Stats(Server),
+}
+
+/// What to do with jobs that were given up on.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// Show them, with what stood in the way
+    #[command(after_help = "\
+Examples:
+  edge-isr dead-letters list")]
+    List(Server),
+    /// Queue them again, with a clean slate
+    #[command(after_help = "\
+Examples:
+  edge-isr dead-letters replay --all
+  edge-isr dead-letters replay 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f
+  edge-isr dead-letters replay https://example.com/blog")]
+    Replay(Replay),
+}
+
+/// Arguments of `dead-letters replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// Names of revalidations, and URLs of pages
+    #[arg(value_name = "ID|URL", required_unless_present = "all")]
+    pub(crate) jobs: Vec<String>,
+    /// Every one, at most 1000 at once
+    #[arg(long, conflicts_with = "jobs")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
 }
 
 /// What to do with the configuration.

@@ -7,10 +7,12 @@ use tracing_subscriber::EnvFilter;
 /// The variable that says what is logged, as `tracing_subscriber` reads it: `info,isr_edge=debug`.
 const VARIABLE: &str = "EDGE_ISR_LOG";
 
-/// Starts logging. `verbose` counts for nothing where the variable says what to log.
-pub(crate) fn install(verbose: u8) {
+/// Starts logging. Something that keeps running says more than a command that ends with its result.
+/// `verbose` counts for nothing where the variable says what to log.
+pub(crate) fn install(keeps_running: bool, verbose: u8) {
     let default = match verbose {
-        0 => "warn,edge_isr=info",
+        0 if keeps_running => "warn,edge_isr=info",
+        0 => "error",
         1 => "info",
         2 => "debug",
         _ => "trace",

@@ -26,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    logging::install(cli.verbose);
+    logging::install(cli.command.keeps_running(), cli.verbose);
     tls::install();
     let output = output::Output::new(cli.json);
     match commands::run(&cli, output).await {

@@ -50,6 +50,17 @@ impl Output {
         }
     }
 
+    /// Writes one line beside the result, to standard error; nothing when JSON was asked for.
+    #[expect(
+        clippy::print_stderr,
+        reason = "this is the module that writes to the terminal"
+    )]
+    pub(crate) fn aside(self, text: impl AsRef<str>) {
+        if !self.json {
+            eprintln!("{}", text.as_ref());
+        }
+    }
+
     /// Writes why the command failed to standard error.
     #[expect(
         clippy::print_stderr,

@@ -1,6 +1,8 @@
 //! What the server answers, as text for people.
 
-use crate::admin::{GraphView, PageView, PlanView, ReceiptView, TagView, WarmAnswer};
+use crate::admin::{
+    DeadLetterView, GraphView, PageView, PlanView, ReceiptView, TagView, WarmAnswer,
+};
 use crate::output::{Column, Lines, Output, table};
 
 /// A revalidation as it stands.
@@ -20,6 +22,7 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
     ));
     text.line(format!("  targets  {}", targets.join(", ")));
     text.line(format!("  mode     {}", mode(receipt)));
+    text.line(format!("  source   {}", receipt.source.replace('_', " ")));
     text.line(format!("  state    {phase}"));
     if let Some(error) = &receipt.error {
         text.line(format!("  error    {}", output.bad(error)));
@@ -98,6 +101,26 @@ pub(crate) fn receipts(receipts: &[ReceiptView]) -> String {
         ]
     };
     table(&columns, receipts.iter().map(row))
+}
+
+/// Jobs that were given up on.
+pub(crate) fn dead_letters(letters: &[DeadLetterView]) -> String {
+    if letters.is_empty() {
+        return "no job was given up on".into();
+    }
+    let columns = [
+        Column::Text("job"),
+        Column::Number("attempts"),
+        Column::Text("error"),
+    ];
+    let row = |letter: &DeadLetterView| {
+        vec![
+            format!("{} {}", letter.kind, letter.job),
+            letter.attempts.to_string(),
+            letter.error.clone(),
+        ]
+    };
+    table(&columns, letters.iter().map(row))
 }
 
 /// What a revalidation would do.

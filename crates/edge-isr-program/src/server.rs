@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_isr::config::{Config, StoreConfig};
-use edge_isr::core::{CdnConnector, Position, StoreError};
-use edge_isr::edge::{EdgeConnector, ServeOptions};
+use edge_isr::core::{Position, StoreError};
+use edge_isr::edge::ServeOptions;
 use edge_isr::graph::ServeLock;
 use edge_isr::{Engine, EngineOptions};
 use tokio::net::TcpListener;
@@ -151,23 +151,13 @@ async fn answer(listener: TcpListener, app: axum::Router, stop: CancellationToke
     }
 }
 
-/// What the admin API acts on.
+/// The admin API of a running engine.
 fn api(engine: &Engine) -> Admin {
-    let config = engine.config();
-    let built_in: Arc<dyn CdnConnector> = Arc::new(EdgeConnector::new(engine.store()));
-    let (metrics, sender) = (engine.metrics(), engine.sender());
+    let sender = engine.sender();
     Admin {
-        store: engine.store(),
         revalidator: engine.revalidator(),
-        warmer: engine.warmer(),
-        tiers: vec![built_in],
-        edge_tier: EdgeConnector::NAME.to_owned(),
-        urls: config.urls.clone(),
-        defaults: engine.revalidate_options(),
-        settling_time: config.settling_time,
-        token: config.admin.token.clone(),
-        largest_body: config.admin.largest_body,
+        token: engine.config().admin.token.clone(),
         heard_from_store: Box::new(move || sender.known().is_some()),
-        metrics: Box::new(move || metrics.render()),
+        ..Admin::of(engine.site())
     }
 }

@@ -18,7 +18,7 @@ mod engine;
 mod late_store;
 
 #[doc(inline)]
-pub use self::engine::{Engine, EngineOptions, RevalidateError, StartError};
+pub use self::engine::{Engine, EngineOptions, RevalidateError, SiteHandle, StartError};
 pub use isr_core as core;
 pub use isr_edge as edge;
 pub use isr_graph as graph;

@@ -15,22 +15,23 @@ use super::problem::Problem;
 const MOST: usize = 1000;
 
 /// Jobs given up on.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeadLetterList {
-    dead_letters: Vec<DeadLetterView>,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeadLetterList {
+    /// The jobs.
+    pub(crate) dead_letters: Vec<DeadLetterView>,
 }
 
 /// A job that was given up on.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeadLetterView {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeadLetterView {
     /// `revalidation` or `page`.
-    kind: &'static str,
+    pub(crate) kind: String,
     /// The revalidation's name, or the page's URL.
-    job: String,
+    pub(crate) job: String,
     /// How often it was tried.
-    attempts: u32,
+    pub(crate) attempts: u32,
     /// What stood in the way the last time.
-    error: String,
+    pub(crate) error: String,
 }
 
 impl From<DeadLetter> for DeadLetterView {
@@ -40,7 +41,7 @@ impl From<DeadLetter> for DeadLetterView {
             JobKey::Page(url) => ("page", url.to_string()),
         };
         Self {
-            kind,
+            kind: kind.to_owned(),
             job,
             attempts: letter.attempts,
             error: letter.error,
@@ -61,25 +62,22 @@ pub(super) async fn list(State(admin): Shared) -> Result<Json<DeadLetterList>, P
 }
 
 /// Which jobs to queue again.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReplayRequest {
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ReplayRequest {
     /// Names of revalidations.
-    #[serde(default)]
-    revalidations: Vec<String>,
+    pub(crate) revalidations: Vec<String>,
     /// URLs of pages.
-    #[serde(default)]
-    pages: Vec<String>,
+    pub(crate) pages: Vec<String>,
     /// Every job that was given up on, or as many as one call takes.
-    #[serde(default)]
-    all: bool,
+    pub(crate) all: bool,
 }
 
 /// How many jobs were queued again.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ReplayAnswer {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ReplayAnswer {
     /// Jobs that had been given up on and are due now.
-    replayed: u64,
+    pub(crate) replayed: u64,
 }
 
 /// Queues jobs again that were given up on, at once and with a clean slate.

@@ -26,16 +26,19 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use edge_isr::SiteHandle;
 use edge_isr::core::{
     CdnConnector, RevalidateOptions, Revalidator, Secret, Store, UrlRules, Warmer,
 };
+use edge_isr::edge::EdgeConnector;
 
+pub(crate) use self::dead_letters::{DeadLetterList, DeadLetterView, ReplayAnswer, ReplayRequest};
 pub(crate) use self::lookup::{BoundTagView, GraphView, PageView, SenderView, TagSize, TagView};
 pub(crate) use self::openapi::document as openapi_document;
 pub(crate) use self::plan::{PlanView, TierPlan};
 pub(crate) use self::problem::Problem;
 pub(crate) use self::receipts::ReceiptList;
-pub(crate) use self::revalidate::{RevalidateAnswer, RevalidateRequest, Wait};
+pub(crate) use self::revalidate::{Asker, RevalidateAnswer, RevalidateRequest, Wait};
 pub(crate) use self::views::{ModeView, ReceiptView, TargetView, TierView};
 pub(crate) use self::warm::{WarmAnswer, WarmedView};
 
@@ -65,6 +68,28 @@ pub(crate) struct Admin {
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether the edge of this process has heard from the store: before that it binds nothing.
     pub(crate) heard_from_store: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Admin {
+    /// An API to a site's store and tiers that lets everybody in, while nothing of the site runs here.
+    pub(crate) fn of(site: &SiteHandle) -> Self {
+        let config = site.config();
+        let metrics = site.metrics();
+        Self {
+            store: site.store(),
+            revalidator: site.revalidator(),
+            warmer: site.warmer(),
+            tiers: site.tiers().to_vec(),
+            edge_tier: EdgeConnector::NAME.to_owned(),
+            urls: config.urls.clone(),
+            defaults: config.revalidate.clone(),
+            settling_time: config.settling_time,
+            token: None,
+            largest_body: config.admin.largest_body,
+            metrics: Box::new(move || metrics.render()),
+            heard_from_store: Box::new(|| false),
+        }
+    }
 }
 
 impl fmt::Debug for Admin {

@@ -66,7 +66,7 @@ impl From<StoreError> for Problem {
             error = &error as &dyn Error,
             "the store failed a call of the admin API"
         );
-        Self::new(status, error.to_string())
+        Self::new(status, format!("{:#}", anyhow::Error::from(error)))
     }
 }
 

@@ -57,6 +57,28 @@ pub(crate) struct RevalidateRequest {
     /// The revalidation's name, a UUID. The same request may then be sent twice without happening
     /// twice.
     pub(crate) id: Option<String>,
+    /// Who asks; told by the receipt and the metrics.
+    pub(crate) source: Asker,
+}
+
+/// Who asks for a revalidation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Asker {
+    /// A program, over HTTP.
+    #[default]
+    Api,
+    /// `edge-isr revalidate` or `edge-isr purge`.
+    CommandLine,
+}
+
+impl From<Asker> for Source {
+    fn from(asker: Asker) -> Self {
+        match asker {
+            Asker::Api => Self::Api,
+            Asker::CommandLine => Self::CommandLine,
+        }
+    }
 }
 
 /// What to wait for.
@@ -128,7 +150,7 @@ pub(super) async fn revalidate(
         warm: request.warm.unwrap_or(admin.defaults.warm),
         ..admin.defaults.clone()
     };
-    let mut receipt = Receipt::new(targets, options, Source::Api);
+    let mut receipt = Receipt::new(targets, options, request.source.into());
     if let Some(id) = id {
         receipt = receipt.with_id(id);
     }

@@ -15,7 +15,8 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     let cli::Graph::Stats(server) = what;
-    let graph: GraphView = Client::new(server, file)?.get(&["graph"], &[]).await?;
+    let client = Client::new(server, file, output).await?;
+    let graph: GraphView = client.get(&["graph"], &[]).await?;
     output.result(&graph, || render::graph(&graph, output));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod dead_letters;
 mod graph;
 mod openapi;
 mod purge;
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Warm(arguments) => warm::run(arguments, file, output).await,
         Command::Status(arguments) => status::run(arguments, file, output).await,
         Command::Graph(what) => graph::run(what, file, output).await,
+        Command::DeadLetters(what) => dead_letters::run(what, file, output).await,
         Command::Config(what) => config::run(what, file, output),
         Command::Completions { shell } => completions::run(*shell),
         Command::Openapi => {

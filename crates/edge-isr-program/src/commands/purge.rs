@@ -19,6 +19,6 @@ pub(super) async fn run(
         warm: Some(false),
         ..RevalidateRequest::default()
     };
-    let client = Client::new(&arguments.server, file)?;
+    let client = Client::new(&arguments.server, file, output).await?;
     super::revalidate::send(&client, request, &arguments.wait, output).await
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::admin::{ModeView, ReceiptView, RevalidateAnswer, RevalidateRequest, Wait};
+use crate::admin::{Asker, ModeView, ReceiptView, RevalidateAnswer, RevalidateRequest, Wait};
 use crate::cli;
 use crate::client::Client;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ pub(super) async fn run(
         dry_run: arguments.dry_run,
         ..RevalidateRequest::default()
     };
-    let client = Client::new(&arguments.server, file)?;
+    let client = Client::new(&arguments.server, file, output).await?;
     send(&client, request, &arguments.wait, output).await
 }
 
@@ -45,6 +45,7 @@ pub(super) async fn send(
     wait: &cli::Wait,
     output: Output,
 ) -> Result<(), Failure> {
+    request.source = Asker::CommandLine;
     request.wait = match (wait.until_settled, wait.until_edges_know) {
         (true, _) => Wait::Settled,
         (_, true) => Wait::Edges,

@@ -14,7 +14,7 @@ pub(super) async fn run(
     file: Option<&Path>,
     output: Output,
 ) -> Result<(), Failure> {
-    let client = Client::new(&arguments.server, file)?;
+    let client = Client::new(&arguments.server, file, output).await?;
     if let Some(tag) = &arguments.tag {
         let view = whole_tag(&client, tag).await?;
         output.result(&view, || render::tag(&view));

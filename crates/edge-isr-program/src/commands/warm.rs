@@ -20,7 +20,7 @@ pub(super) async fn run(
     file: Option<&Path>,
     output: Output,
 ) -> Result<(), Failure> {
-    let client = Client::new(&arguments.server, file)?;
+    let client = Client::new(&arguments.server, file, output).await?;
     let answer: WarmAnswer = client
         .post(&["warm"], &json!({"urls": arguments.urls}), PATIENCE)
         .await?;

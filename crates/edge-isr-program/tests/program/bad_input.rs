@@ -84,6 +84,32 @@ async fn a_server_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn without_a_server_a_store_that_cannot_be_asked_is_named() {
+    let (server, redis) = (nobody().await, nobody().await);
+    let stores = [
+        ("kind = \"memory\"".to_owned(), "the memory store"),
+        (String::new(), "no sqlite store at edge-isr-data"),
+        (
+            format!("kind = \"redis\"\nurl = \"redis://:secret@{redis}\""),
+            "the redis store cannot be reached",
+        ),
+    ];
+    for (store, message) in stores {
+        let place = Place::new(&format!(
+            "[listen]\nadmin = \"{server}\"\n[store]\n{store}\n"
+        ));
+        let ended = place.run(&["revalidate", "a"]).await;
+        let errors = ended.errors();
+        assert_eq!(ended.status(), 3, "{errors}");
+        assert!(
+            errors.contains(message) && errors.contains(&server),
+            "{errors}"
+        );
+        assert!(!errors.contains("secret"), "{errors}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_line_that_makes_no_sense_is_refused() {
     let place = Place::new("");
     for command in [

@@ -106,6 +106,61 @@ async fn a_purged_page_comes_from_the_origin_again() {
 }
 
 #[tokio::test]
+async fn without_a_server_the_store_itself_is_asked_and_the_next_server_does_the_rest() {
+    let place = Place::before(&origin().await, "");
+    let serving = place.serve(&[]).await;
+    serving.visit("/a").await;
+    assert_eq!(serving.terminate().await, Some(0));
+
+    let asked = place.run(&["revalidate", "page:a", "--json"]).await;
+    assert_eq!(asked.status(), 0, "{}", asked.errors());
+    let receipt = asked.json();
+    assert_eq!(receipt["source"], "command_line");
+    assert_eq!(
+        receipt["settled"], false,
+        "nobody runs who would carry it out"
+    );
+    let told = place.run(&["status", "--tag", "page:a"]).await;
+    assert!(told.text().contains("/a"), "{}", told.text());
+    assert!(
+        told.errors().contains("asking the sqlite store"),
+        "{}",
+        told.errors()
+    );
+    let none = place.run(&["dead-letters", "list"]).await;
+    assert_eq!(none.text().trim(), "no job was given up on");
+
+    let serving = place.serve(&[]).await;
+    let id = receipt["id"].as_str().unwrap().to_owned();
+    let settled = async {
+        loop {
+            let seen = place.run(&["status", "--receipt", &id, "--json"]).await;
+            if seen.json()["settled"] == true {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), settled)
+        .await
+        .expect("the server carries it out");
+    assert_eq!(serving.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn jobs_that_were_not_given_up_on_cannot_be_replayed() {
+    let place = Place::before(&origin().await, "");
+    let serving = place.serve(&[]).await;
+    let replay = ["dead-letters", "replay", "--server", &serving.admin];
+    let all = place.run(&[&replay[..], &["--all"]].concat()).await;
+    assert_eq!(all.text().trim(), "0 jobs were queued again");
+    let page = format!("{}/a", serving.edge);
+    let one = place.run(&[&replay[..], &[&page]].concat()).await;
+    assert_eq!(one.status(), 1, "{}", one.errors());
+    assert_eq!(place.run(&["dead-letters", "replay"]).await.status(), 2);
+    assert_eq!(serving.terminate().await, Some(0));
+}
+
+#[tokio::test]
 async fn what_is_printed_for_other_programs_can_be_read_by_them() {
     let place = Place::new("[[rule]]\npath = \"/**\"\ntags = [\"all\"]\ns_maxage = \"1h\"\n");
     let document: serde_json::Value =

@@ -3,28 +3,29 @@
 mod error;
 mod parts;
 mod rules;
+mod site_handle;
 mod stores;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    CdnConnector, Clock, Receipt, Recorder, RevalidateOptions, RevalidationId, Revalidator, Sender,
-    SenderRole, Source, Store, StoreError, Tag, TagHeader, Target, Targets, Warmer, WarmupKey,
+    CdnConnector, Clock, Receipt, RevalidateOptions, RevalidationId, Revalidator, Sender,
+    SenderRole, Source, Store, StoreError, Tag, TagHeader, Target, Targets, Warmer,
 };
 use isr_edge::{Edge, EdgeConnector, EdgeParts, HttpOrigin, Origin};
 use isr_metrics::Metrics;
 use isr_pipeline::{
-    Awaited, Follower, FollowerOptions, Housekeeper, Intake, Parts, TokioClock, Worker,
+    Awaited, Follower, FollowerOptions, Housekeeper, Intake, Parts, Worker,
     await_receipt,
 };
 use isr_tower::{IsrLayer, IsrOptions, IsrParts};
-use isr_warm::Crawler;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{RevalidateError, StartError};
+pub use self::site_handle::SiteHandle;
 use crate::config::Config;
 
 /// Polls in the time within which a sender must know itself up to date.
@@ -54,14 +55,9 @@ pub struct EngineOptions {
 /// either but takes others longer to notice.
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
+    site: SiteHandle,
     sender: Arc<Sender>,
     intake: Arc<Intake>,
-    crawler: Arc<Crawler>,
-    warmup_key: WarmupKey,
     /// Stops the worker and the housekeeper, then the follower, which has the last word.
     stop_work: CancellationToken,
     stop_following: CancellationToken,
@@ -77,65 +73,46 @@ impl Engine {
     ///
     /// See [`StartError`]: what no waiting would mend.
     pub fn start(config: Config, options: EngineOptions) -> Result<Self, StartError> {
-        // One TLS provider for everything in the process; where the application chose one, that stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        let store = stores::store(&config.store, &config.site.name, &clock)?;
-        let mut tiers: Vec<Arc<dyn CdnConnector>> =
-            vec![Arc::new(EdgeConnector::new(parts::graph(&store)))];
-        tiers.extend(options.connectors);
-
-        let metrics = Arc::new(Metrics::new(
-            tiers.iter().map(|tier| tier.name().to_owned()),
-        ));
-        let recorder: Arc<dyn Recorder> = metrics.clone();
-        let warmup_key = config.warm.key.key()?;
-        let crawler = parts::crawler(&config, &warmup_key, &clock, &recorder)?;
-
-        let sender_options = parts::sender_options(&config, &tiers, options.edge_address);
+        let site = SiteHandle::open(config, options.connectors)?;
+        let recorder = site.recorder();
+        let sender_options = parts::sender_options(site.config(), site.tiers(), options.edge_address);
         let poll = (sender_options.max_lag / POLLS_PER_LAG).min(LONGEST_POLL);
         let sender = Sender::new(
             parts::name(sender_options.role),
             sender_options,
-            Arc::clone(&clock),
+            site.clock(),
         );
         let follower = Follower::new(
             sender.clone(),
-            store.clone(),
+            site.store(),
             recorder.clone(),
             FollowerOptions { poll },
         );
         let follower = Arc::new(follower);
         let wake = Arc::new(Notify::new());
         let intake = Intake::new(
-            store.clone(),
+            site.store(),
             Some(follower.clone()),
             recorder.clone(),
             wake.clone(),
         );
 
         let mut engine = Self {
-            store: store.clone(),
-            clock: clock.clone(),
-            metrics,
+            site,
             sender,
             intake: Arc::new(intake),
-            crawler: crawler.clone(),
-            warmup_key,
             stop_work: CancellationToken::new(),
             stop_following: CancellationToken::new(),
             work: JoinSet::new(),
             following: JoinSet::new(),
-            config,
         };
         engine.follow(follower);
-        if engine.config.worker.enabled {
-            let warmer: Option<Arc<dyn Warmer>> = Some(crawler);
+        if engine.config().worker.enabled {
             engine.work(Parts {
-                store,
-                tiers,
-                warmer,
-                clock,
+                store: engine.store(),
+                tiers: engine.site.tiers().to_vec(),
+                warmer: Some(engine.warmer()),
+                clock: engine.clock(),
                 recorder,
                 wake,
             });
@@ -155,7 +132,7 @@ impl Engine {
             parts.clock.clone(),
             parts.recorder.clone(),
         );
-        let worker = Worker::new(parts, parts::worker_options(&self.config));
+        let worker = Worker::new(parts, parts::worker_options(self.config()));
         let stop = self.stop_work.clone();
         self.work.spawn(async move { worker.run(stop).await });
         let stop = self.stop_work.clone();
@@ -165,7 +142,7 @@ impl Engine {
     /// Ends everything in good order: the worker hands back what it had claimed, requests under way
     /// are given up, and what this process had in flight is accounted for. Stop sending responses first.
     pub async fn stop(mut self) {
-        self.crawler.stop();
+        self.site.stop_warming();
         self.stop_work.cancel();
         while self.work.join_next().await.is_some() {}
         self.stop_following.cancel();
@@ -179,12 +156,12 @@ impl Engine {
     /// [`StartError::NoOrigin`] when it names none, and rules that cannot be used.
     pub fn edge(&self) -> Result<Edge, StartError> {
         let origin = self
-            .config
+            .config()
             .site
             .origin
             .as_ref()
             .ok_or(StartError::NoOrigin)?;
-        let origin = HttpOrigin::new(origin.as_str(), &parts::origin_options(&self.config))?;
+        let origin = HttpOrigin::new(origin.as_str(), &parts::origin_options(self.config()))?;
         self.edge_before(Arc::new(origin))
     }
 
@@ -195,27 +172,27 @@ impl Engine {
     /// Rules that cannot be used.
     pub fn edge_before(&self, origin: Arc<dyn Origin>) -> Result<Edge, StartError> {
         let parts = EdgeParts {
-            graph: parts::graph(&self.store),
+            graph: self.store(),
             sender: Arc::clone(&self.sender),
-            recorder: self.recorder(),
-            clock: Arc::clone(&self.clock),
-            warmup_key: Some(self.warmup_key.clone()),
+            recorder: self.site.recorder(),
+            clock: self.clock(),
+            warmup_key: Some(self.site.warmup_key()),
             revalidator: self.revalidator(),
         };
-        Ok(Edge::new(parts::edge_options(&self.config)?, origin, parts))
+        Ok(Edge::new(parts::edge_options(self.config())?, origin, parts))
     }
 
     /// The layer for an axum application's routes.
     #[must_use]
     pub fn layer(&self) -> IsrLayer {
         IsrLayer::new(IsrParts {
-            graph: parts::graph(&self.store),
+            graph: self.store(),
             sender: Arc::clone(&self.sender),
-            recorder: self.recorder(),
+            recorder: self.site.recorder(),
             revalidator: Some(self.revalidator()),
-            warmup: Some(self.warmup_key.clone()),
-            site: parts::site(&self.config),
-            url_rules: self.config.urls.clone(),
+            warmup: Some(self.site.warmup_key()),
+            site: parts::site(self.config()),
+            url_rules: self.config().urls.clone(),
             dialects: Vec::new(),
             tag_headers: vec![(TagHeader::CacheTag, TagHeader::CacheTag.limits())],
             build_tag: None,
@@ -254,18 +231,18 @@ impl Engine {
     /// What the configuration says of revalidations whose caller chooses nothing.
     #[must_use]
     pub fn revalidate_options(&self) -> RevalidateOptions {
-        self.config.revalidate.clone()
+        self.config().revalidate.clone()
     }
 
     /// Waits until this process knows itself up to date with the store, or `patience` has ended; says
     /// which. Until then what it serves is kept nowhere for long.
     pub async fn up_to_date(&self, patience: Duration) -> bool {
-        let deadline = self.clock.now() + patience;
+        let deadline = self.clock().now() + patience;
         while self.sender.is_behind() {
-            if self.clock.now() >= deadline {
+            if self.clock().now() >= deadline {
                 return false;
             }
-            self.clock.sleep(UP_TO_DATE_POLL).await;
+            self.clock().sleep(UP_TO_DATE_POLL).await;
         }
         true
     }
@@ -283,8 +260,8 @@ impl Engine {
         patience: Duration,
     ) -> Result<Option<Receipt>, StoreError> {
         await_receipt(
-            &*self.store,
-            &*self.clock,
+            &*self.store(),
+            &*self.clock(),
             id,
             awaited,
             EdgeConnector::NAME,
@@ -296,13 +273,19 @@ impl Engine {
     /// The configuration it was started with.
     #[must_use]
     pub const fn config(&self) -> &Config {
-        &self.config
+        self.site.config()
+    }
+
+    /// The site as whoever stands outside of it has it, without what runs here.
+    #[must_use]
+    pub const fn site(&self) -> &SiteHandle {
+        &self.site
     }
 
     /// The store.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store)
+        self.site.store()
     }
 
     /// What accepts revalidations.
@@ -314,13 +297,13 @@ impl Engine {
     /// The crawler.
     #[must_use]
     pub fn warmer(&self) -> Arc<dyn Warmer> {
-        self.crawler.clone()
+        self.site.warmer()
     }
 
     /// The metrics.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
-        Arc::clone(&self.metrics)
+        self.site.metrics()
     }
 
     /// What this process knows of revalidations, and what it has on its way.
@@ -332,11 +315,7 @@ impl Engine {
     /// Where its time comes from.
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
-    }
-
-    fn recorder(&self) -> Arc<dyn Recorder> {
-        self.metrics.clone()
+        self.site.clock()
     }
 }
 

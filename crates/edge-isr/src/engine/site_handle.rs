@@ -1,0 +1,119 @@
+//! A site as seen from outside.
+
+use std::sync::Arc;
+
+use isr_core::{CdnConnector, Clock, Recorder, Revalidator, Store, Warmer, WarmupKey};
+use isr_edge::EdgeConnector;
+use isr_metrics::Metrics;
+use isr_pipeline::{Intake, TokioClock};
+use isr_warm::Crawler;
+use tokio::sync::Notify;
+
+use super::{StartError, parts, stores};
+use crate::config::Config;
+
+/// A site's store and tiers, with nothing running here: what a command line, a cron job or a script
+/// needs to announce a change and to see what came of it. The processes of the site carry it out.
+///
+/// A store in memory is known to its process alone, so a handle on one has a site to itself.
+#[derive(Debug)]
+pub struct SiteHandle {
+    config: Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    tiers: Vec<Arc<dyn CdnConnector>>,
+    crawler: Arc<Crawler>,
+    warmup_key: WarmupKey,
+}
+
+impl SiteHandle {
+    /// Puts it together. `connectors` are the tiers beyond the built-in edge. Nothing is connected
+    /// yet: the store need not be there.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]: what no waiting would mend.
+    pub fn open(
+        config: Config,
+        connectors: Vec<Arc<dyn CdnConnector>>,
+    ) -> Result<Self, StartError> {
+        // One TLS provider for everything in the process; where the application chose one, that stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+        let store = stores::store(&config.store, &config.site.name, &clock)?;
+        let mut tiers: Vec<Arc<dyn CdnConnector>> =
+            vec![Arc::new(EdgeConnector::new(parts::graph(&store)))];
+        tiers.extend(connectors);
+        let names = tiers.iter().map(|tier| tier.name().to_owned());
+        let metrics = Arc::new(Metrics::new(names));
+        let recorder: Arc<dyn Recorder> = metrics.clone();
+        let warmup_key = config.warm.key.key()?;
+        let crawler = parts::crawler(&config, &warmup_key, &clock, &recorder)?;
+        Ok(Self {
+            config,
+            store,
+            clock,
+            metrics,
+            tiers,
+            crawler,
+            warmup_key,
+        })
+    }
+
+    /// The configuration it was opened with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Every tier, nearest the origin first.
+    #[must_use]
+    pub fn tiers(&self) -> &[Arc<dyn CdnConnector>] {
+        &self.tiers
+    }
+
+    /// Accepts revalidations for the site's workers to carry out.
+    #[must_use]
+    pub fn revalidator(&self) -> Arc<dyn Revalidator> {
+        let nobody = Arc::new(Notify::new());
+        Arc::new(Intake::new(self.store(), None, self.recorder(), nobody))
+    }
+
+    /// The crawler.
+    #[must_use]
+    pub fn warmer(&self) -> Arc<dyn Warmer> {
+        self.crawler.clone()
+    }
+
+    /// The metrics of this process.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Where its time comes from.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    pub(super) fn recorder(&self) -> Arc<dyn Recorder> {
+        self.metrics.clone()
+    }
+
+    pub(super) fn warmup_key(&self) -> WarmupKey {
+        self.warmup_key.clone()
+    }
+
+    /// Gives up warm-up requests under way.
+    pub(super) fn stop_warming(&self) {
+        self.crawler.stop();
+    }
+}
