@@ -6,7 +6,8 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, VARY};
 use http::{HeaderMap, HeaderName, StatusCode};
 use isr_core::cache_control::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use isr_core::{
-    CacheControl, NotShareable, Policy, TagHeader, TagSet, VaryRule, shareable_response, tag, vary,
+    CacheControl, NotShareable, Policy, Tag, TagHeader, TagSet, VaryRule, shareable_response, tag,
+    vary,
 };
 
 use crate::fields::EDGE_CDN_CACHE_CONTROL;
@@ -163,28 +164,29 @@ pub(crate) fn initial_age(
     (said + took).max(Duration::from_secs(apparent.as_secs().saturating_sub(1)))
 }
 
-/// What a response was made from: the tags it names, those of its rules, and its status unless 200.
+/// What a response was made from: the tags it names, those of its rules, the build that it is of, and
+/// its status unless 200.
 pub(crate) fn tags_of(
     status: StatusCode,
     headers: &HeaderMap,
     route: Route<'_>,
+    build: Option<&Tag>,
 ) -> Result<TagSet, NotAdmitted> {
     let mut tags = route.tags.map_err(|_| NotAdmitted::Tags)?;
     let report = TagHeader::parse_known(headers, &mut tags);
     if !report.is_complete() {
         return Err(NotAdmitted::Tags);
     }
-    if status != StatusCode::OK {
-        tags.insert(tag("status", status.as_u16()))
-            .map_err(|_| NotAdmitted::Tags)?;
-    }
+    let status = (status != StatusCode::OK).then(|| tag("status", status.as_u16()));
+    tags.try_extend(build.cloned().into_iter().chain(status))
+        .map_err(|_| NotAdmitted::Tags)?;
     Ok(tags)
 }
 
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use isr_core::{ShareRules, Tag};
+    use isr_core::{ShareRules, build_tag};
 
     use super::*;
 
@@ -317,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_come_from_headers_rules_and_the_status() {
+    fn tags_come_from_headers_rules_the_build_and_the_status() {
         let share = ShareRules::default();
         let ruled = TagSet::try_from_iter([tag("page", 1)]).unwrap();
         let headers = map(&[("cache-tag", "a, B"), ("surrogate-key", "c d")]);
@@ -326,16 +328,19 @@ mod tests {
             policy: None,
             share: &share,
         };
-        let tags = tags_of(StatusCode::NOT_FOUND, &headers, route).unwrap();
+        let build = build_tag("7");
+        let tags = tags_of(StatusCode::NOT_FOUND, &headers, route, Some(&build)).unwrap();
         let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
-        assert_eq!(tags, ["a", "b", "c", "d", "page:1", "status:404"]);
+        let expected = ["a", "b", "build:7", "c", "d", "page:1", "status:404"];
+        assert_eq!(tags, expected);
     }
 
     #[test]
     fn a_page_whose_tags_cannot_all_be_read_is_not_shared() {
         let share = ShareRules::default();
         for (name, value) in [("cache-tag", "a,\"b"), ("cache-groups", "not a list\"")] {
-            let tags = tags_of(StatusCode::OK, &map(&[(name, value)]), route(None, &share));
+            let headers = map(&[(name, value)]);
+            let tags = tags_of(StatusCode::OK, &headers, route(None, &share), None);
             assert_eq!(tags, Err(NotAdmitted::Tags), "{value}");
         }
     }

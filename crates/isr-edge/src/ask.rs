@@ -46,8 +46,8 @@ impl Inner {
         let took = self.clock.now().saturating_sub(asked);
         self.recorder.record(&Event::OriginAsked { status, took });
         let response = answer.inspect_err(|error| {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "the origin gave no response");
+            let error: &(dyn std::error::Error + 'static) = error;
+            tracing::warn!(origin = ?self.origin, error, "the origin gave no response");
         })?;
         Ok(self.watch(response, head_only))
     }

@@ -164,28 +164,34 @@ pub(crate) async fn outcome_of(mut receiver: watch::Receiver<Outcome>) -> Outcom
 }
 
 /// Pages whose last response nobody else could have, so that requests for them do not wait for one
-/// another. At most ten thousand are remembered, each for half a minute.
+/// another. At most ten thousand are remembered, each for a while.
 #[derive(Debug)]
-pub(crate) struct Uncacheable(Cache<PageUrl, Duration>);
+pub(crate) struct Uncacheable {
+    /// Until when.
+    pages: Cache<PageUrl, Duration>,
+    lifetime: Duration,
+}
 
 impl Uncacheable {
     const MOST: usize = 10_000;
-    const REMEMBERED: Duration = Duration::from_secs(30);
 
-    pub(crate) fn new() -> Self {
-        Self(Cache::new(Self::MOST))
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        Self {
+            pages: Cache::new(Self::MOST),
+            lifetime,
+        }
     }
 
     pub(crate) fn mark(&self, page: PageUrl, now: Duration) {
-        self.0.insert(page, now + Self::REMEMBERED);
+        self.pages.insert(page, now + self.lifetime);
     }
 
     pub(crate) fn clear(&self, page: &PageUrl) {
-        self.0.remove(page);
+        self.pages.remove(page);
     }
 
     pub(crate) fn has(&self, page: &PageUrl, now: Duration) -> bool {
-        self.0.get(page).is_some_and(|until| now < until)
+        self.pages.get(page).is_some_and(|until| now < until)
     }
 }
 
@@ -258,7 +264,7 @@ mod tests {
 
     #[test]
     fn an_uncacheable_page_is_forgotten_after_a_while() {
-        let marks = Uncacheable::new();
+        let marks = Uncacheable::new(Duration::from_secs(30));
         let page = key("/").0;
         marks.mark(page.clone(), Duration::from_secs(100));
         assert!(marks.has(&page, Duration::from_secs(129)));

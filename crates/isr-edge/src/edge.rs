@@ -89,7 +89,7 @@ impl Edge {
             storage: Storage::new(options.memory_bytes, options.variants_per_page),
             rules,
             fetches: Fetches::default(),
-            uncacheable: Uncacheable::new(),
+            uncacheable: Uncacheable::new(options.uncacheable_lifetime),
             options,
             origin,
             graph: parts.graph,

@@ -243,7 +243,7 @@ impl Fetch {
             Some(known) => Arc::clone(known),
             None => Arc::new(Footprint {
                 url: url.clone(),
-                tags: tags_of(status, headers, route)?,
+                tags: tags_of(status, headers, route, inner.options.build_tag.as_ref())?,
             }),
         };
         let now = inner.clock.time_of_day();

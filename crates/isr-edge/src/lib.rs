@@ -36,10 +36,12 @@ mod edge;
 mod fetch;
 mod fields;
 mod forwarding;
+mod http_origin;
 mod options;
 mod origin;
 mod partial;
 mod pass;
+mod patient;
 mod pattern;
 mod present;
 mod pump;
@@ -57,11 +59,10 @@ pub use body::{BodyError, EdgeBody, OriginBody, RequestBody};
 pub use connector::EdgeConnector;
 pub use edge::{Edge, EdgeFuture, EdgeParts};
 pub use fields::EDGE_CDN_CACHE_CONTROL;
+pub use http_origin::{HttpOrigin, HttpOriginOptions, InvalidOrigin};
 pub use ipnet::IpNet;
 pub use options::{Downstream, EdgeOptions, NoHosts, PurgeAccess, UnknownHost};
-pub use origin::{
-    HttpOrigin, HttpOriginOptions, InvalidOrigin, Origin, OriginError, ServiceOrigin,
-};
+pub use origin::{Origin, OriginError, ServiceOrigin};
 pub use pattern::{InvalidPattern, Pattern};
 pub use rule::{MissingCapture, Rule};
 pub use serve::{ServeOptions, serve};

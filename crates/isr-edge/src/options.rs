@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use isr_core::{Dialect, SiteOrigin, UrlRules};
+use isr_core::{Dialect, SiteOrigin, Tag, UrlRules};
 
 use crate::rule::Rule;
 
@@ -26,7 +26,7 @@ pub struct EdgeOptions {
     /// The largest body that is stored, in bytes, and never more than an eighth of
     /// `memory_bytes`. Larger ones pass through. Default: 8 MiB.
     pub largest_body: u64,
-    /// Variants kept of one page; at least 1. Default: 16.
+    /// Variants kept of one page, the newest; at least 1. Default: 16.
     pub variants_per_page: usize,
     /// How long a request waits for another's response before it asks the origin itself.
     /// Default: 10 s.
@@ -42,6 +42,12 @@ pub struct EdgeOptions {
     pub degraded_lifetime: Duration,
     /// The longest lifetime that a rule's policy gives to redirects, 404 and 410. Default: 60 s.
     pub negative_lifetime: Duration,
+    /// How long it is remembered that nobody but one visitor could have a page's last response, so that
+    /// requests for the page do not wait for one another. Default: 30 s.
+    pub uncacheable_lifetime: Duration,
+    /// A tag for every page, by which a deployment can revalidate what the build before it made; see
+    /// [`isr_core::build_tag`]. Default: none.
+    pub build_tag: Option<Tag>,
     /// Whether a visitor's `Cache-Control: no-cache` or `max-age=0` reaches the origin (RFC 9111
     /// §5.2.1.4). Default: no, as visitors could keep a busy page from ever being answered here.
     pub honour_no_cache: bool,
@@ -140,6 +146,8 @@ impl EdgeOptions {
             bind_timeout: Duration::from_secs(1),
             degraded_lifetime: Duration::from_secs(5),
             negative_lifetime: Duration::from_mins(1),
+            uncacheable_lifetime: Duration::from_secs(30),
+            build_tag: None,
             honour_no_cache: false,
             invalidate_on_write: true,
             purge_from: PurgeAccess::default(),

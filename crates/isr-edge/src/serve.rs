@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service as _;
 
 use crate::edge::Edge;
+use crate::patient::Patient;
 use crate::visit::Peer;
 
 /// How connections are served.
@@ -23,8 +24,12 @@ use crate::visit::Peer;
 pub struct ServeOptions {
     /// Connections at once; more wait to be accepted. Default: 10 000.
     pub most_connections: usize,
-    /// How long the head of a request may take. Default: 30 s.
+    /// How long the head of a request may take, from when the connection was made or the response
+    /// before it ended: an unused connection is closed then. HTTP/1.1 only. Default: 30 s.
     pub head_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it before its connection is closed.
+    /// Default: 1 min.
+    pub send_timeout: Duration,
     /// Bytes of a request's header section at most, at least 8 KiB. Default: 64 KiB.
     pub head_bytes: usize,
     /// How long requests under way may take once the server is to stop. Default: 30 s.
@@ -36,6 +41,7 @@ impl Default for ServeOptions {
         Self {
             most_connections: 10_000,
             head_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_mins(1),
             head_bytes: 64 * 1024,
             grace: Duration::from_secs(30),
         }
@@ -63,6 +69,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
+                let stream = Patient::new(stream, options.send_timeout);
                 let connection = connection(&server, stream, peer, edge.clone());
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
@@ -115,7 +122,7 @@ fn server(options: &ServeOptions) -> Builder<TokioExecutor> {
 
 fn connection(
     server: &Builder<TokioExecutor>,
-    stream: TcpStream,
+    stream: Patient<TcpStream>,
     peer: SocketAddr,
     edge: Edge,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = isr_core::BoxError> + Send + 'static

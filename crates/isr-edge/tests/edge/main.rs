@@ -19,3 +19,5 @@ mod purging;
 mod revalidating;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod tls;

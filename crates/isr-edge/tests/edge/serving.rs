@@ -11,7 +11,7 @@ use isr_edge::{ServeOptions, serve};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::support::origin::{Gate, Script, ScriptedOrigin};
+use crate::support::origin::{Gate, Script, ScriptedOrigin, Step};
 use crate::support::{HOST, Setup, until};
 
 #[tokio::test]
@@ -65,6 +65,34 @@ async fn a_server_that_stops_finishes_what_is_under_way() {
     gate.open();
     assert_eq!(visit.await.unwrap().text, "done");
     assert!(server.await.unwrap(), "everything ended in time");
+}
+
+#[tokio::test]
+async fn a_visitor_who_takes_nothing_is_given_up_on() {
+    let origin = ScriptedOrigin::start(|seen| match seen.target.as_str() {
+        "/endless" => {
+            let head = "HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n";
+            let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
+            Script::raw(head).then(Step::Repeat(chunk.into(), 1_000_000))
+        }
+        _ => Script::ok(&[], "body"),
+    });
+    let mut site = Setup::new().start(origin.await).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    site.address = listener.local_addr().unwrap();
+    let options = ServeOptions {
+        most_connections: 1,
+        send_timeout: Duration::from_millis(20),
+        ..ServeOptions::default()
+    };
+    let edge = site.edge.clone();
+    let server = tokio::spawn(serve(listener, edge, options, std::future::pending()));
+    let taken_up = site.ask("/endless").open().await;
+    // There is room for one visitor only, so the next is answered once the first is given up on.
+    let next = tokio::time::timeout(Duration::from_secs(20), site.get("/"));
+    assert_eq!(next.await.expect("he is given up on").text, "body");
+    assert!(taken_up.into_body().collect().await.is_err());
+    server.abort();
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod origin;
 pub(crate) mod store;
+pub(crate) mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -116,6 +117,8 @@ pub(crate) struct Setup {
     pub(crate) options: EdgeOptions,
     pub(crate) sender: SenderOptions,
     pub(crate) origin: HttpOriginOptions,
+    /// Where the origin is, unless that is where the scripted one listens.
+    pub(crate) url: Option<String>,
     /// Whether the sender has heard from the store.
     pub(crate) informed: bool,
 }
@@ -136,6 +139,7 @@ impl Setup {
                 ..SenderOptions::default()
             },
             origin: HttpOriginOptions::default(),
+            url: None,
             informed: true,
         }
     }
@@ -168,7 +172,8 @@ impl Setup {
             follow(&store, &sender).await.unwrap();
             sender.reported(clock.now());
         }
-        let url = format!("http://{}", origin.address);
+        let listens = || format!("http://{}", origin.address);
+        let url = self.url.unwrap_or_else(listens);
         let http = HttpOrigin::new(&url, &self.origin).unwrap();
         let revalidator = Arc::new(Accept {
             store: store.clone(),
