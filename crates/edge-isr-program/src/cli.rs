@@ -43,6 +43,12 @@ Examples:
   EDGE_ISR_SITE__ORIGIN=http://127.0.0.1:3000 edge-isr serve
   edge-isr serve --config /etc/edge-isr.toml --require-store")]
     Serve(Serve),
+    /// Run a worker and the admin API, and serve nothing: for a site whose store is shared
+    #[command(after_help = "\
+Examples:
+  edge-isr worker --config /etc/edge-isr.toml
+  EDGE_ISR_LISTEN__ADMIN=127.0.0.1:8082 edge-isr worker")]
+    Worker,
     /// Show everything on a small sample site, then stay up to be looked at
     #[command(after_help = "\
 Examples:
@@ -103,7 +109,7 @@ Examples:
 impl Command {
     /// Whether it runs until it is stopped.
     pub(crate) const fn keeps_running(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Demo(_))
+        matches!(self, Self::Serve(_) | Self::Worker | Self::Demo(_))
     }
 }
 

@@ -1,9 +1,19 @@
 //! What the server answers, as text for people.
 
+use edge_isr::config::StoreConfig;
+
 use crate::admin::{
     DeadLetterView, GraphView, PageView, PlanView, ReceiptView, TagView, WarmAnswer,
 };
 use crate::output::{Column, Lines, Output, table};
+
+/// What a store is and where, without its URL, which may hold a password.
+pub(crate) fn store(store: &StoreConfig) -> String {
+    match store {
+        StoreConfig::Sqlite { path, .. } => format!("sqlite, {}", path.display()),
+        other => other.kind().to_owned(),
+    }
+}
 
 /// A revalidation as it stands.
 pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {

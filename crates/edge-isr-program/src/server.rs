@@ -1,4 +1,4 @@
-//! A running server: the edge cache, the engine behind it, and the admin API.
+//! What keeps running: an engine with the admin API to it, and a server, which has the edge cache too.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use edge_isr::config::{Config, StoreConfig};
 use edge_isr::core::{Position, StoreError};
 use edge_isr::edge::ServeOptions;
 use edge_isr::graph::ServeLock;
-use edge_isr::{Engine, EngineOptions};
+use edge_isr::{Engine, EngineOptions, StartError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,69 +23,44 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long callers of the admin API may take once the server is to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A running server. Stop it with [`Server::stop`].
+/// A running engine and the admin API to it. Stop it with [`Process::stop`].
 #[derive(Debug)]
-pub(crate) struct Server {
-    /// Where visitors come in.
-    pub(crate) edge: SocketAddr,
+pub(crate) struct Process {
     /// Where the admin API listens.
     pub(crate) admin: SocketAddr,
     engine: Engine,
     stop: CancellationToken,
-    serving: JoinHandle<bool>,
     answering: JoinHandle<()>,
-    /// The right to serve from the data directory.
-    _lock: Option<ServeLock>,
 }
 
-impl Server {
-    /// Starts everything. The store need not be there yet.
+impl Process {
+    /// Starts it. The store need not be there yet. `edge` is where the process's edge listens, when it
+    /// has one.
     ///
     /// # Errors
     ///
-    /// A data directory from which another server serves, addresses that are taken, and whatever no
-    /// waiting would mend.
-    pub(crate) async fn start(mut config: Config) -> Result<Self, Failure> {
-        if config.site.origin.is_none() {
-            let detail = "`site.origin` is missing: say where pages come from, such as http://127.0.0.1:3000 \
-                          (in the configuration file, or as EDGE_ISR_SITE__ORIGIN)";
-            return Err(Failure::Usage(detail.into()));
+    /// An address that is taken, and whatever no waiting would mend.
+    pub(crate) async fn start(
+        mut config: Config,
+        edge: Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        let (listener, admin) = listen("listen.admin", config.listen.admin).await?;
+        if let Some(edge) = edge {
+            config.listens_on(edge);
         }
-        let lock = lock(&config.store)?;
-        let edge_listener = listen("listen.edge", config.listen.edge).await?;
-        let admin_listener = listen("listen.admin", config.listen.admin).await?;
-        let edge = edge_listener.local_addr().map_err(Failure::asked)?;
-        let admin = admin_listener.local_addr().map_err(Failure::asked)?;
-        config.listens_on(edge);
-
-        let edge_address = Some(config.edge_reached_at());
         let options = EngineOptions {
-            edge_address,
+            edge_address: edge.map(|_| config.edge_reached_at()),
             ..EngineOptions::default()
         };
-        let usage = |error: edge_isr::StartError| {
-            Failure::Usage(format!("{:#}", anyhow::Error::from(error)))
-        };
         let engine = Engine::start(config, options).map_err(usage)?;
-        let cache = engine.edge().map_err(usage)?;
-
         let stop = CancellationToken::new();
-        let serving = edge_isr::edge::serve(
-            edge_listener,
-            cache,
-            ServeOptions::default(),
-            stop.clone().cancelled_owned(),
-        );
         let app = admin::router(Arc::new(api(&engine)));
-        let answering = answer(admin_listener, app, stop.clone());
+        let answering = tokio::spawn(answer(listener, app, stop.clone()));
         Ok(Self {
-            edge,
             admin,
             engine,
             stop,
-            serving: tokio::spawn(serving),
-            answering: tokio::spawn(answering),
-            _lock: lock,
+            answering,
         })
     }
 
@@ -102,23 +77,76 @@ impl Server {
         let store = self.engine.store();
         let asked = tokio::time::timeout(PATIENCE, store.position()).await;
         let position = asked.map_err(late).and_then(std::convert::identity)?;
-        // The edge keeps nothing for long before it has heard from the store itself.
+        // Nothing is kept for long before the process has heard from the store itself.
         self.engine.up_to_date(PATIENCE).await;
         Ok(position)
     }
 
-    /// Ends it in good order: accepts no more, waits for requests under way, and accounts for what
-    /// had begun.
+    /// Ends it in good order: accepts no more, and accounts for what had begun.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        if !self.serving.await.unwrap_or(false) {
-            tracing::warn!("some requests had not ended and were broken off");
-        }
         if tokio::time::timeout(GRACE, self.answering).await.is_err() {
             tracing::warn!("some calls of the admin API had not ended and were broken off");
         }
         self.engine.stop().await;
     }
+}
+
+/// A running server. Stop it with [`Server::stop`].
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Where visitors come in.
+    pub(crate) edge: SocketAddr,
+    /// Everything but the edge.
+    pub(crate) process: Process,
+    serving: JoinHandle<bool>,
+    /// The right to serve from the data directory.
+    _lock: Option<ServeLock>,
+}
+
+impl Server {
+    /// Starts everything. The store need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// A data directory from which another server serves, addresses that are taken, and whatever no
+    /// waiting would mend.
+    pub(crate) async fn start(config: Config) -> Result<Self, Failure> {
+        if config.site.origin.is_none() {
+            let detail = "`site.origin` is missing: say where pages come from, such as http://127.0.0.1:3000 \
+                          (in the configuration file, or as EDGE_ISR_SITE__ORIGIN)";
+            return Err(Failure::Usage(detail.into()));
+        }
+        let lock = lock(&config.store)?;
+        let (listener, edge) = listen("listen.edge", config.listen.edge).await?;
+        let process = Process::start(config, Some(edge)).await?;
+        let serving = edge_isr::edge::serve(
+            listener,
+            process.engine.edge().map_err(usage)?,
+            ServeOptions::default(),
+            process.stop.clone().cancelled_owned(),
+        );
+        Ok(Self {
+            edge,
+            process,
+            serving: tokio::spawn(serving),
+            _lock: lock,
+        })
+    }
+
+    /// Ends it in good order: accepts no more, waits for requests under way, and accounts for what
+    /// had begun.
+    pub(crate) async fn stop(self) {
+        self.process.stop.cancel();
+        if !self.serving.await.unwrap_or(false) {
+            tracing::warn!("some requests had not ended and were broken off");
+        }
+        self.process.stop().await;
+    }
+}
+
+fn usage(error: StartError) -> Failure {
+    Failure::Usage(format!("{:#}", anyhow::Error::from(error)))
 }
 
 /// Takes the right to serve from the folder of an embedded store.
@@ -139,9 +167,12 @@ fn lock(store: &StoreConfig) -> Result<Option<ServeLock>, Failure> {
     }
 }
 
-async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+/// A listener, and the address it got.
+async fn listen(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let taken = |error| Failure::Usage(format!("`{key}` {address} cannot be listened on: {error}"));
-    TcpListener::bind(address).await.map_err(taken)
+    let listener = TcpListener::bind(address).await.map_err(taken)?;
+    let address = listener.local_addr().map_err(Failure::asked)?;
+    Ok((listener, address))
 }
 
 async fn answer(listener: TcpListener, app: axum::Router, stop: CancellationToken) {

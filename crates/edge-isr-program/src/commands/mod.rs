@@ -10,6 +10,7 @@ mod revalidate;
 mod serve;
 mod status;
 mod warm;
+mod worker;
 
 use crate::cli::{Cli, Command};
 use crate::demo;
@@ -25,6 +26,7 @@ pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
     let file = cli.config.as_deref();
     match &cli.command {
         Command::Serve(arguments) => serve::run(arguments, file, output).await,
+        Command::Worker => worker::run(file, output).await,
         Command::Demo(arguments) => demo::run(arguments, output).await,
         Command::Revalidate(arguments) => revalidate::run(arguments, file, output).await,
         Command::Purge(arguments) => purge::run(arguments, file, output).await,

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use edge_isr::config::{self, Config, StoreConfig};
+use edge_isr::config::{self, Config};
 use serde_json::json;
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::render;
 use crate::server::Server;
 use crate::signals::StopSignals;
 
@@ -20,7 +21,7 @@ pub(super) async fn run(
     let mut signals = StopSignals::listen()?;
     let shown = Shown::of(&config);
     let server = Server::start(config).await?;
-    if let Err(error) = server.store_answers().await {
+    if let Err(error) = server.process.store_answers().await {
         let waits = error.is_retryable() && !arguments.require_store;
         let text = format!("{:#}", anyhow::Error::from(error));
         if !waits {
@@ -31,7 +32,7 @@ pub(super) async fn run(
     }
     let (edge, admin) = (
         format!("http://{}", server.edge),
-        format!("http://{}", server.admin),
+        format!("http://{}", server.process.admin),
     );
     let ready = json!({"edge": edge, "admin": admin, "origin": shown.origin, "store": shown.store});
     output.result(&ready, || {
@@ -59,14 +60,9 @@ impl Shown {
             .origin
             .as_ref()
             .map(|origin| origin.as_str().to_owned());
-        let store = match &config.store {
-            StoreConfig::Sqlite { path } => format!("sqlite, {}", path.display()),
-            // The URL may hold a password.
-            other => other.kind().to_owned(),
-        };
         Self {
             origin: origin.unwrap_or_default(),
-            store,
+            store: render::store(&config.store),
         }
     }
 }

@@ -43,8 +43,12 @@ pub(crate) async fn run(arguments: &cli::Demo, output: Output) -> Result<(), Fai
         json!(folder.path().join("store.sqlite3")),
     );
     let server = Server::start(config::parse(&toml)?.config).await?;
-    server.store_answers().await.map_err(Failure::asked)?;
-    let admin = format!("http://{}", server.admin);
+    server
+        .process
+        .store_answers()
+        .await
+        .map_err(Failure::asked)?;
+    let admin = format!("http://{}", server.process.admin);
     let client = Arc::new(Client::to(&admin, None)?);
     site.tell_changes_to(Arc::clone(&client));
 

@@ -53,7 +53,12 @@ impl Place {
 
     /// Starts `serve` and waits until it says where it listens.
     pub(crate) async fn serve(&self, arguments: &[&str]) -> Serving {
-        let arguments = [&["serve", "--json"], arguments].concat();
+        self.start(&[&["serve"], arguments].concat()).await
+    }
+
+    /// Starts what keeps running, and waits until it says where it listens.
+    pub(crate) async fn start(&self, arguments: &[&str]) -> Serving {
+        let arguments = [arguments, &["--json"]].concat();
         let mut child = self
             .command(&arguments)
             .stdout(Stdio::piped())
@@ -69,7 +74,7 @@ impl Place {
             }
         }
         let ready: Value = serde_json::from_str(&said).expect("serve says where it listens");
-        let text = |key: &str| ready[key].as_str().unwrap().to_owned();
+        let text = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
         Serving {
             edge: text("edge"),
             admin: text("admin"),
@@ -100,8 +105,9 @@ impl Ended {
     }
 }
 
-/// A running server.
+/// What keeps running.
 pub(crate) struct Serving {
+    /// Empty when it has none.
     pub(crate) edge: String,
     pub(crate) admin: String,
     child: Child,

@@ -106,7 +106,7 @@ async fn a_purged_page_comes_from_the_origin_again() {
 }
 
 #[tokio::test]
-async fn without_a_server_the_store_itself_is_asked_and_the_next_server_does_the_rest() {
+async fn without_a_server_the_store_itself_is_asked_and_a_worker_does_the_rest() {
     let place = Place::before(&origin().await, "");
     let serving = place.serve(&[]).await;
     serving.visit("/a").await;
@@ -130,7 +130,7 @@ async fn without_a_server_the_store_itself_is_asked_and_the_next_server_does_the
     let none = place.run(&["dead-letters", "list"]).await;
     assert_eq!(none.text().trim(), "no job was given up on");
 
-    let serving = place.serve(&[]).await;
+    let worker = place.start(&["worker"]).await;
     let id = receipt["id"].as_str().unwrap().to_owned();
     let settled = async {
         loop {
@@ -142,8 +142,8 @@ async fn without_a_server_the_store_itself_is_asked_and_the_next_server_does_the
     };
     tokio::time::timeout(std::time::Duration::from_mins(1), settled)
         .await
-        .expect("the server carries it out");
-    assert_eq!(serving.terminate().await, Some(0));
+        .expect("the worker carries it out");
+    assert_eq!(worker.terminate().await, Some(0));
 }
 
 #[tokio::test]
