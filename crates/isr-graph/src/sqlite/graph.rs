@@ -10,7 +10,7 @@ use isr_core::{
 use super::failure::Failure;
 use super::job_row::Kind;
 use super::writer::Write;
-use super::{SqliteStore, generations, pages, queue, receipts, walk};
+use super::{SqliteStore, collect, generations, pages, queue, receipts, walk};
 
 /// Binds that are one request: others get their turn after that many.
 const BINDS_AT_A_TIME: usize = 64;
@@ -89,7 +89,7 @@ impl TagGraph for SqliteStore {
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
         self.write(move |write| {
-            let collected = pages::collect(write, limit.max(1))?;
+            let collected = collect::collect(write, limit.max(1))?;
             Ok(Collected {
                 receipts: receipts::collect(write)?,
                 ..collected

@@ -91,6 +91,36 @@ CREATE INDEX job_again_in_flight ON job (again_epoch, again_oldest) WHERE again_
 CREATE INDEX job_dead ON job (kind) WHERE error IS NOT NULL;
 ";
 
+/// Refuses a file that another program or a newer release has written. Changes nothing.
+pub(super) fn inspect(connection: &Connection) -> Result<(), Failure> {
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let table: Option<String> = connection
+        .query_row("SELECT name FROM sqlite_schema", [], |row| row.get(0))
+        .optional()?;
+    let found = version(connection)?;
+    match table {
+        _ if application == APPLICATION => {}
+        Some(table) => {
+            return Err(Failure::unreadable(format!(
+                "the file belongs to another program: it holds the table `{table}`"
+            )));
+        }
+        None if application != 0 || found != 0 => {
+            return Err(Failure::unreadable("the file belongs to another program"));
+        }
+        None => {}
+    }
+    if found > LAYOUT {
+        return Err(StoreError::NewerLayout {
+            store: STORE.to_owned(),
+            found,
+            known: LAYOUT,
+        }
+        .into());
+    }
+    Ok(())
+}
+
 /// Makes sure that the file has this release's layout and belongs to `site`; fills an empty one.
 pub(super) fn prepare(connection: &Connection, site: &str) -> Result<(), Failure> {
     if version(connection)? == 0 {
@@ -103,15 +133,7 @@ pub(super) fn prepare(connection: &Connection, site: &str) -> Result<(), Failure
         })?;
         created?;
     }
-    let found = version(connection)?;
-    if found > LAYOUT {
-        return Err(StoreError::NewerLayout {
-            store: STORE.to_owned(),
-            found,
-            known: LAYOUT,
-        }
-        .into());
-    }
+    inspect(connection)?;
     require_site(connection, site)
 }
 
@@ -125,14 +147,7 @@ fn create_if_still_empty(connection: &Connection, site: &str) -> Result<(), Fail
     if version(connection)? != 0 {
         return Ok(()); // another process was faster
     }
-    let table: Option<String> = connection
-        .query_row("SELECT name FROM sqlite_schema", [], |row| row.get(0))
-        .optional()?;
-    if let Some(table) = table {
-        return Err(Failure::unreadable(format!(
-            "the file belongs to another program: it holds the table `{table}`"
-        )));
-    }
+    inspect(connection)?;
     connection.execute_batch(TABLES)?;
     connection.execute(
         "INSERT INTO state (id, site, epoch) VALUES (1, ?, ?)",
@@ -144,10 +159,6 @@ fn create_if_still_empty(connection: &Connection, site: &str) -> Result<(), Fail
 }
 
 fn require_site(connection: &Connection, site: &str) -> Result<(), Failure> {
-    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    if application != APPLICATION {
-        return Err(Failure::unreadable("the file belongs to another program"));
-    }
     let found: String = connection.query_row("SELECT site FROM state", [], |row| row.get(0))?;
     if found == site {
         Ok(())

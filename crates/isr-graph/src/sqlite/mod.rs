@@ -3,19 +3,25 @@
 //! One thread writes. It puts requests that wait together into one transaction, so that they share the
 //! wait for the disk, each behind a savepoint, so that one that fails leaves the others alone. Readers
 //! have connections of their own and see one state each, also while something is written
-//! (SQLite's write-ahead log). Everything that decides anything is read inside the transaction that
+//! (SQLite's write-ahead log). Another thread copies that log back to where its pages belong, so that
+//! nobody who writes waits for it. Everything that decides anything is read inside the transaction that
 //! decides, under the file's lock, so it holds across processes.
 //!
 //! `docs/sqlite-layout.md` describes the file.
 
 mod at_risk;
+mod checkpoint;
+mod collect;
 mod connection;
 mod failure;
+mod gate;
 mod generations;
 mod graph;
+mod group;
 mod job_row;
 mod jobs;
 mod layout;
+mod log;
 mod options;
 mod pages;
 mod queue;
@@ -31,9 +37,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use isr_core::StoreError;
+use rusqlite::Connection;
 
 use self::at_risk::Risk;
+use self::checkpoint::Checkpointer;
 use self::failure::{Failure, unavailable};
+use self::group::WritingThread;
+use self::log::{Log, SqliteLog};
 use self::readers::Readers;
 use self::writer::Writer;
 
@@ -77,10 +87,27 @@ impl SqliteStore {
         layout::prepare(&connection, &options.site)?;
         let risk = Risk::new(options.durability);
         risk.look(&connection)?;
+        let log = SqliteLog(connection::open_for_log(path)?);
+        Self::start(path, connection, options, risk, log)
+    }
+
+    fn start(
+        path: &Path,
+        connection: Connection,
+        options: SqliteOptions,
+        risk: Risk,
+        log: impl Log + 'static,
+    ) -> Result<Self, StoreError> {
         let options = Arc::new(options);
         let readers = Readers::new(path.to_owned(), Arc::clone(&options));
+        let thread = WritingThread {
+            connection,
+            checkpointer: Checkpointer::start(log, connection::log_pages(&options))?,
+            options,
+            risk,
+        };
         Ok(Self {
-            writer: Writer::start(connection, options, risk)?,
+            writer: Writer::start(thread)?,
             readers,
         })
     }

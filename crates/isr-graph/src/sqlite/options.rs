@@ -29,9 +29,14 @@ pub struct SqliteOptions {
     /// What an acknowledged change survives. Default: [`Durability::Process`].
     pub durability: Durability,
     /// The most bytes that the file may grow to, in whole pages of 4 KiB; the write-ahead log beside it
-    /// (usually up to 64 MiB) is not counted. At the limit, changes fail with
-    /// [`isr_core::StoreError::Full`] and everything stays readable. Default: no limit.
+    /// is not counted. At the limit, changes fail with [`isr_core::StoreError::Full`] and everything
+    /// stays readable. Default: no limit.
     pub max_bytes: Option<NonZeroU64>,
+    /// How many bytes the write-ahead log grows to before it is copied into the file, beside those who
+    /// write; what they add until that is done comes on top, usually less than half as much again. It
+    /// grows further while somebody reads an old state of the file. A smaller log is copied more often,
+    /// and costs more writing in all. Default: 64 MiB.
+    pub log_bytes: NonZeroU64,
     /// Memory for the writer's page cache, in bytes. Each reader takes an eighth of it. Default: 64 MiB.
     pub cache_bytes: usize,
     /// How many may read at once. Default: 4.
@@ -56,6 +61,7 @@ impl Default for SqliteOptions {
             site: "default".to_owned(),
             durability: Durability::default(),
             max_bytes: None,
+            log_bytes: NonZeroU64::new(64 * 1024 * 1024).expect("64 MiB are not zero"),
             cache_bytes: 64 * 1024 * 1024,
             readers: NonZeroUsize::new(4).expect("4 is not zero"),
             history: NonZeroU64::new(100_000).expect("100 000 is not zero"),

@@ -1,22 +1,19 @@
-//! Pages and their tags: binding, forgetting, collecting what has ended.
+//! Pages and their tags: finding, binding, forgetting.
 
 use std::time::Duration;
 
-use isr_core::{Bind, Collected, Tag};
+use isr_core::{Bind, Tag};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Failure;
 use super::record::{Merged, Record};
-use super::state::{at_most, micros};
+use super::state::micros;
 use super::writer::Write;
 
 const FIND: &str = "SELECT page.id, page.record FROM page_key JOIN page ON page.id = page_key.page \
     WHERE page_key.hash = ? AND page.url = ?";
 
 const TAG_BY_HASH: &str = "SELECT id FROM tag WHERE hash = ?";
-
-/// Pages that garbage collection reads at a time.
-const READ_AT_A_TIME: usize = 256;
 
 /// Where a page or tag is looked for: 47 bits of the BLAKE3 hash of its text, so that SQLite keeps it
 /// in six bytes. Two texts of one hash are told apart by the texts themselves.
@@ -65,7 +62,11 @@ pub(super) fn add_tags(write: &mut Write<'_>, bind: &Bind) -> Result<(), Failure
     }
 }
 
-fn store_record(write: &Write<'_>, page: i64, record: &Record<'_>) -> Result<(), Failure> {
+pub(super) fn store_record(
+    write: &Write<'_>,
+    page: i64,
+    record: &Record<'_>,
+) -> Result<(), Failure> {
     let mut update = write
         .connection
         .prepare_cached("UPDATE page SET record = ? WHERE id = ?")?;
@@ -133,7 +134,7 @@ pub(super) fn tag_by_hash(connection: &Connection, hash: i64) -> Result<Option<i
 }
 
 /// Takes out the pairs of a page with tags that `record` no longer has.
-fn remove_edges(
+pub(super) fn remove_edges(
     write: &mut Write<'_>,
     page: i64,
     gone: &[&str],
@@ -172,7 +173,12 @@ pub(super) fn forget(write: &mut Write<'_>, url: &str) -> Result<bool, Failure> 
     Ok(true)
 }
 
-fn remove(write: &mut Write<'_>, page: i64, url: &str, record: &Record<'_>) -> Result<(), Failure> {
+pub(super) fn remove(
+    write: &mut Write<'_>,
+    page: i64,
+    url: &str,
+    record: &Record<'_>,
+) -> Result<(), Failure> {
     let tags: Vec<&str> = record.tags.iter().map(|(name, _)| *name).collect();
     remove_edges(
         write,
@@ -190,78 +196,6 @@ fn remove(write: &mut Write<'_>, page: i64, url: &str, record: &Record<'_>) -> R
         .execute([page])?;
     write.state.pages -= 1;
     Ok(())
-}
-
-/// Removes what has ended, from where the last call stopped, until `limit` pairs have been looked at.
-pub(super) fn collect(write: &mut Write<'_>, limit: usize) -> Result<Collected, Failure> {
-    let mut collected = Collected {
-        more: true,
-        ..Collected::default()
-    };
-    let mut looked_at = 0;
-    while looked_at < limit {
-        let pages = pages_after(
-            write.connection,
-            write.state.collected,
-            READ_AT_A_TIME.min(limit),
-        )?;
-        if pages.is_empty() {
-            write.state.collected = 0;
-            return Ok(Collected {
-                more: false,
-                ..collected
-            });
-        }
-        for (page, url, stored) in &pages {
-            if looked_at >= limit {
-                break;
-            }
-            let record = decode(stored, url)?;
-            looked_at += record.tags.len().max(1);
-            collect_page(write, *page, url, record, &mut collected)?;
-            write.state.collected = *page;
-        }
-    }
-    Ok(collected)
-}
-
-fn collect_page(
-    write: &mut Write<'_>,
-    page: i64,
-    url: &str,
-    mut record: Record<'_>,
-    collected: &mut Collected,
-) -> Result<(), Failure> {
-    let now = milliseconds(write.now);
-    if record.ends <= now {
-        collected.edges += record.tags.len() as u64;
-        collected.pages += 1;
-        return remove(write, page, url, &record);
-    }
-    let ended = record.take_ended(now);
-    if !ended.is_empty() {
-        collected.edges += ended.len() as u64;
-        remove_edges(write, page, &ended, &record)?;
-        store_record(write, page, &record)?;
-    }
-    Ok(())
-}
-
-/// A page's number, URL and packed record.
-type StoredPage = (i64, String, Vec<u8>);
-
-/// Pages in the order of their numbers.
-fn pages_after(
-    connection: &Connection,
-    page: i64,
-    limit: usize,
-) -> Result<Vec<StoredPage>, Failure> {
-    let mut select = connection
-        .prepare_cached("SELECT id, url, record FROM page WHERE id > ? ORDER BY id LIMIT ?")?;
-    let rows = select.query_map((page, at_most(limit)), |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The name of a tag by its number.

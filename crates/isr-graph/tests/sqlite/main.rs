@@ -5,6 +5,7 @@
 
 mod full;
 mod limits;
+mod log;
 mod opening;
 mod processes;
 mod support;

@@ -61,20 +61,36 @@ async fn a_file_of_another_program_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let connection = Connection::open(file(&directory)).unwrap();
     connection
-        .execute_batch("CREATE TABLE recipes (name TEXT)")
+        .execute_batch("CREATE TABLE recipes (name TEXT); PRAGMA user_version = 12;")
         .unwrap();
     drop(connection);
+    let before = std::fs::read(file(&directory)).unwrap();
     let refused = SqliteStore::open(file(&directory), SqliteOptions::default())
         .await
         .unwrap_err();
     assert!(
         matches!(&refused, StoreError::Corrupt { source, .. } if source.to_string().contains("recipes"))
     );
-    let connection = Connection::open(file(&directory)).unwrap();
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(tables, 1);
+    assert!(std::fs::read(file(&directory)).unwrap() == before);
+}
+
+#[tokio::test]
+async fn a_file_of_another_program_without_tables_is_refused_and_left_alone() {
+    for pragma in ["application_id", "user_version"] {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open(file(&directory)).unwrap();
+        connection.pragma_update(None, pragma, 12).unwrap();
+        drop(connection);
+        let before = std::fs::read(file(&directory)).unwrap();
+        let refused = SqliteStore::open(file(&directory), SqliteOptions::default())
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+        assert!(
+            std::fs::read(file(&directory)).unwrap() == before,
+            "{pragma}"
+        );
+    }
 }
 
 #[tokio::test]

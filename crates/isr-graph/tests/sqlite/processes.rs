@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Lines, Write as _};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -38,13 +39,21 @@ async fn the_other_process() {
     let Some(path) = std::env::var_os(STORE) else {
         return;
     };
-    let store = SqliteStore::open(PathBuf::from(path), SqliteOptions::default())
+    let store = SqliteStore::open(PathBuf::from(path), options())
         .await
         .unwrap();
     match std::env::var(TASK).as_deref() {
         Ok("until killed") => bind_and_revalidate_until_killed(store).await,
         Ok("beside others") => bind_and_revalidate(&store).await,
         other => panic!("no such task: {other:?}"),
+    }
+}
+
+/// So short a log that it is copied all the time, also when the process is killed.
+fn options() -> SqliteOptions {
+    SqliteOptions {
+        log_bytes: NonZeroU64::new(64 * 1024).unwrap(),
+        ..SqliteOptions::default()
     }
 }
 
@@ -154,7 +163,7 @@ async fn what_a_killed_process_had_acknowledged_is_there() {
         assert!(!child.wait().unwrap().success());
         assert!(said.len() >= heard_before);
 
-        let store = open(&directory, SqliteOptions::default()).await;
+        let store = open(&directory, options()).await;
         let number = store.position().await.unwrap().number(Partition(0));
         for said in &said {
             match said {
@@ -177,7 +186,7 @@ async fn what_a_killed_process_had_acknowledged_is_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_bind_and_revalidate_and_lose_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(&directory, SqliteOptions::default()).await);
+    let store = Arc::new(open(&directory, options()).await);
     let start_position = store.position().await.unwrap();
     let (mut child, lines) = start(&file(&directory), "beside others");
     let listening = tokio::task::spawn_blocking(move || {
@@ -269,8 +278,8 @@ fn revalidated_between(numbers: &BTreeSet<u64>, taken: u64, current: u64) -> Opt
 #[tokio::test]
 async fn a_reader_sees_what_another_handle_wrote_at_once() {
     let directory = tempfile::tempdir().unwrap();
-    let one = open(&directory, SqliteOptions::default()).await;
-    let other = open(&directory, SqliteOptions::default()).await;
+    let one = open(&directory, options()).await;
+    let other = open(&directory, options()).await;
     for n in 0..20 {
         let taken = generation(&other, "/").await;
         let position = revalidate(&one, &["a"]).await.position.unwrap();
