@@ -167,7 +167,7 @@ fn write_receipt(page: PageUrl) -> Receipt {
         mode: Mode::Soft,
         ..RevalidateOptions::default()
     };
-    Receipt::new(targets, options, Source::Library)
+    Receipt::new(targets, options, Source::UnsafeRequest)
 }
 
 fn wish_to_upgrade(headers: &mut HeaderMap, protocol: &HeaderValue) {

@@ -1,31 +1,37 @@
 //! From what was written to what is used. Nothing here touches a file or the network.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use isr_core::{QueryFilter, RevalidateOptions, SiteOrigin, UrlRules, WarmupKey};
+use http::HeaderValue;
+use isr_core::{QueryFilter, RevalidateOptions, SiteOrigin, UrlRules, WarmupKey, build_tag};
+use isr_edge::ServeOptions;
 
 use super::model::{
-    AdminConfig, Config, EdgeConfig, ListenConfig, RuleConfig, SiteConfig, StoreConfig, WarmConfig,
+    AdminConfig, Config, ListenConfig, RuleConfig, SiteConfig, StoreConfig, WarmConfig,
     WorkerConfig, address_as_origin,
 };
-use super::raw::{self, Raw, Span, StoreKind};
+use super::raw::{self, Raw, Size, Span};
 use super::secrets::KeyFault;
 use super::warm_key::WarmKeySource;
 
+mod edge;
 mod rule;
+mod store;
 
 /// Checks every value, and reports all that are wrong, each with its key.
 pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
     let mut faults = Faults::default();
-    let store = store(&raw.store, &mut faults);
+    let store = store::place(&raw.store, &mut faults);
     let listen = listen(&raw.listen, &mut faults);
+    let edge = edge::edge(&raw.edge, &mut faults);
     let config = Config {
         site: site(&raw.site, listen.edge, &mut faults),
-        edge: edge(&raw.edge, &mut faults),
+        store_options: store::options(&raw.store, &mut faults),
+        layer: edge::layer(&raw.layer, &edge, &mut faults),
         rules: rules(&raw.rule, &mut faults),
         urls: urls(&raw.urls, &mut faults),
         revalidate: revalidate(&raw.revalidate),
@@ -39,6 +45,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
         admin: admin(&raw.admin, listen.admin, &mut faults),
         listen,
         store,
+        edge,
     };
     if faults.0.is_empty() {
         Ok(config)
@@ -51,6 +58,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What is wrong so far. A value at fault is replaced by a good one, so that the rest is checked too.
 #[derive(Debug, Default)]
@@ -63,29 +71,40 @@ impl Faults {
 
     /// A duration that has to be within a range.
     fn within(&mut self, key: &str, given: Span, range: RangeInclusive<Duration>) -> Duration {
-        if !range.contains(&given.0) {
-            let show = |duration: &Duration| {
-                humantime::format_duration(*duration)
-                    .to_string()
-                    .replace(' ', "")
-            };
-            let (given, least, most) = (show(&given.0), show(range.start()), show(range.end()));
-            self.push(key, format!("is {given}: use {least} to {most}"));
-        }
-        given.0.clamp(*range.start(), *range.end())
+        self.ranged(key, given, Span(*range.start())..=Span(*range.end()))
+            .0
     }
 
-    /// A number that has to be within a range, which begins at 1 or above.
+    /// A size that has to be within a range, in bytes.
+    fn size(&mut self, key: &str, given: Size, range: RangeInclusive<Size>) -> u64 {
+        self.ranged(key, given, range).0
+    }
+
+    /// The same for what is held in memory.
+    fn memory(&mut self, key: &str, given: Size, range: RangeInclusive<Size>) -> usize {
+        usize::try_from(self.size(key, given, range)).unwrap_or(usize::MAX)
+    }
+
+    /// A number that has to be within a range, every number of which the result can hold.
     fn number<N, T>(&mut self, key: &str, given: N, range: RangeInclusive<N>) -> T
     where
         N: Copy + Ord + fmt::Display,
         T: TryFrom<N, Error: fmt::Debug>,
     {
-        let (least, most) = (*range.start(), *range.end());
-        if !range.contains(&given) {
+        T::try_from(self.ranged(key, given, range)).expect("the result holds the whole range")
+    }
+
+    fn ranged<N: Copy + Ord + fmt::Display>(
+        &mut self,
+        key: &str,
+        given: N,
+        range: RangeInclusive<N>,
+    ) -> N {
+        let (least, most) = range.into_inner();
+        if given < least || given > most {
             self.push(key, format!("is {given}: use {least} to {most}"));
         }
-        T::try_from(given.clamp(least, most)).expect("the range begins above zero")
+        given.clamp(least, most)
     }
 }
 
@@ -122,10 +141,14 @@ fn site(raw: &raw::Site, edge: SocketAddr, faults: &mut Faults) -> SiteConfig {
     if hosts.is_empty() {
         hosts.push(address_as_origin(edge));
     }
+    if raw.build.as_deref().is_some_and(str::is_empty) {
+        faults.push("site.build", "is empty: name the build, or remove this");
+    }
     SiteConfig {
         name: raw.name.clone(),
         origin,
         hosts,
+        build: raw.build.as_deref().map(build_tag),
     }
 }
 
@@ -160,103 +183,26 @@ fn listen(raw: &raw::Listen, faults: &mut Faults) -> ListenConfig {
         edge,
         edge_reached_at,
         admin,
+        serve: serve(raw, faults),
     }
 }
 
-fn store(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
-    let only_with_redis = [
-        ("store.url", raw.url.is_some()),
-        ("store.partitions", raw.partitions != 1),
-    ];
-    for (key, _) in only_with_redis
-        .iter()
-        .filter(|(_, given)| *given && raw.kind != StoreKind::Redis)
-    {
-        faults.push(
-            *key,
-            "is only for store.kind = \"redis\": set that, or remove this",
-        );
-    }
-    match raw.kind {
-        StoreKind::Memory => StoreConfig::Memory,
-        StoreKind::Sqlite => {
-            if raw.path.is_empty() {
-                faults.push("store.path", "is empty: name the file to keep the store in");
-            }
-            StoreConfig::Sqlite {
-                path: PathBuf::from(&raw.path),
-            }
-        }
-        StoreKind::Redis => redis(raw, faults),
-    }
-}
-
-fn redis(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
-    let partitions = faults.number("store.partitions", raw.partitions, 1..=u16::MAX);
-    let Some(url) = &raw.url else {
-        faults.push(
-            "store.url",
-            "is missing: give the address of the Redis server, such as redis://127.0.0.1:6379",
-        );
-        return StoreConfig::Memory;
-    };
-    let schemes = ["redis://", "rediss://"];
-    if !schemes
-        .iter()
-        .any(|scheme| url.0.expose().starts_with(scheme))
-    {
-        // The URL itself may hold a password.
-        faults.push("store.url", "does not begin with redis:// or rediss://");
-    }
-    StoreConfig::Redis {
-        url: url.0.clone(),
-        partitions,
-    }
-}
-
-fn edge(raw: &raw::Edge, faults: &mut Faults) -> EdgeConfig {
-    if raw.largest_body.0 > raw.memory.0 {
-        faults.push(
-            "edge.largest_body",
-            "is larger than `edge.memory`: such a body could never be stored",
-        );
-    }
-    let mut purge_from = Vec::new();
-    for text in &raw.purge_from {
-        match text.parse::<IpAddr>() {
-            Ok(address) => purge_from.push(address),
-            Err(_) => faults.push(
-                "edge.purge_from",
-                format!("names `{text}`, which is no IP address"),
-            ),
-        }
-    }
-    EdgeConfig {
-        purge_from,
-        memory: raw.memory.0,
-        largest_body: raw.largest_body.0,
-        max_lag: faults.within("edge.max_lag", raw.max_lag, 50 * MILLISECOND..=MINUTE),
-        collapse_wait: faults.within(
-            "edge.collapse_wait",
-            raw.collapse_wait,
-            Duration::ZERO..=MINUTE,
+fn serve(raw: &raw::Listen, faults: &mut Faults) -> ServeOptions {
+    let spans = MILLISECOND * 10..=HOUR;
+    ServeOptions {
+        most_connections: faults.number(
+            "listen.connections",
+            usize::try_from(raw.connections).unwrap_or(usize::MAX),
+            1..=1_000_000,
         ),
-        connect_timeout: faults.within(
-            "edge.connect_timeout",
-            raw.connect_timeout,
-            10 * MILLISECOND..=MINUTE,
+        head_timeout: faults.within("listen.head_timeout", raw.head_timeout, spans.clone()),
+        send_timeout: faults.within("listen.send_timeout", raw.send_timeout, spans),
+        head_bytes: faults.memory(
+            "listen.largest_head",
+            raw.largest_head,
+            Size::kibibytes(8)..=Size::mebibytes(1),
         ),
-        response_timeout: faults.within(
-            "edge.response_timeout",
-            raw.response_timeout,
-            10 * MILLISECOND..=HOUR,
-        ),
-        degraded_lifetime: faults.within(
-            "edge.degraded_lifetime",
-            raw.degraded_lifetime,
-            Duration::ZERO..=HOUR,
-        ),
-        keep_tag_headers: raw.keep_tag_headers,
+        grace: faults.within("listen.grace", raw.grace, Duration::ZERO..=HOUR),
     }
 }
 
@@ -319,12 +265,39 @@ fn warm(raw: &raw::Warm, store: &StoreConfig, faults: &mut Faults) -> WarmConfig
         (None, StoreConfig::Sqlite { path }) => WarmKeySource::Kept(beside(path)),
         (None, StoreConfig::Memory | StoreConfig::Redis { .. }) => WarmKeySource::PerProcess,
     };
+    if HeaderValue::from_str(&raw.accept_encoding).is_err() {
+        faults.push(
+            "warm.accept_encoding",
+            "is no header field: write codings such as gzip, br",
+        );
+    }
+    let largest_body = Size::kibibytes(1)..=Size::gibibytes(1024);
+    let mut within = |key: &str, given, range| faults.within(&format!("warm.{key}"), given, range);
     WarmConfig {
         key,
+        connect_timeout: within(
+            "connect_timeout",
+            raw.connect_timeout,
+            10 * MILLISECOND..=MINUTE,
+        ),
+        timeout: within("timeout", raw.timeout, 10 * MILLISECOND..=10 * MINUTE),
+        backoff: within("backoff", raw.backoff, MILLISECOND..=MINUTE),
+        longest_backoff: within(
+            "longest_backoff",
+            raw.longest_backoff,
+            MILLISECOND..=10 * MINUTE,
+        ),
+        longest_retry_after: within(
+            "longest_retry_after",
+            raw.longest_retry_after,
+            Duration::ZERO..=HOUR,
+        ),
         concurrency: faults.number("warm.concurrency", raw.concurrency, 1..=256),
         rate: faults.number("warm.rate", raw.rate, 1..=10_000),
-        timeout: faults.within("warm.timeout", raw.timeout, 10 * MILLISECOND..=10 * MINUTE),
+        burst: faults.number("warm.burst", raw.burst, 1..=1000),
         attempts: faults.number("warm.attempts", raw.attempts, 1..=10),
+        largest_body: faults.size("warm.largest_body", raw.largest_body, largest_body),
+        accept_encoding: raw.accept_encoding.clone(),
     }
 }
 

@@ -14,6 +14,7 @@ pub fn keys() -> Vec<String> {
         ("listen", fields::<raw::Listen>()),
         ("store", fields::<raw::Store>()),
         ("edge", fields::<raw::Edge>()),
+        ("layer", fields::<raw::Layer>()),
         ("rule", fields::<raw::Rule>()),
         ("urls", fields::<raw::Urls>()),
         ("revalidate", fields::<raw::Revalidate>()),

@@ -7,6 +7,7 @@ use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
+use super::certificates::read_roots;
 use super::check::check;
 use super::error::{ConfigError, Fault};
 use super::layers::{with_environment, with_file};
@@ -32,7 +33,7 @@ pub struct Loaded {
 }
 
 /// Loads the configuration: the defaults, over them `file` (or [`DEFAULT_FILE`], if there is one),
-/// over that the environment. Secrets kept in files are read.
+/// over that the environment. Secrets and certificates kept in files are read.
 ///
 /// # Errors
 ///
@@ -63,14 +64,19 @@ pub fn parse(toml: &str) -> Result<Loaded, ConfigError> {
 fn checked(layers: &Layers, file: Option<&Path>) -> Result<Loaded, ConfigError> {
     let (raw, mut faults) = layers.raw();
     let (with_secrets, unreadable) = read_secrets(&raw);
-    let (config, wrong) = match check(&with_secrets) {
+    let (mut config, wrong) = match check(&with_secrets) {
         Ok(config) => (Some(config), Vec::new()),
         Err(wrong) => (None, wrong),
     };
+    let roots = read_roots(&raw);
+    if let (Ok(roots), Some(config)) = (&roots, &mut config) {
+        config.edge.origin.extra_roots.clone_from(roots);
+    }
     faults.extend(
         unreadable
             .into_iter()
             .chain(wrong)
+            .chain(roots.err())
             .map(|(key, message)| layers.fault(key, message)),
     );
     match config {

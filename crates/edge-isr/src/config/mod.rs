@@ -6,6 +6,7 @@
 //! that is wrong is reported together in one [`ConfigError`]; each [`Fault`] names the key and where
 //! the value came from. Every key is described in `docs/configuration.md`.
 
+mod certificates;
 mod check;
 mod error;
 mod keys;
@@ -23,8 +24,8 @@ pub use self::keys::keys;
 pub use self::listing::Entry;
 pub use self::load::{DEFAULT_FILE, Loaded, load, parse};
 pub use self::model::{
-    AdminConfig, Config, EdgeConfig, ListenConfig, RuleConfig, SiteConfig, StoreConfig, WarmConfig,
-    WorkerConfig,
+    AdminConfig, Config, Durability, EdgeConfig, LayerConfig, ListenConfig, RuleConfig, SiteConfig,
+    StoreConfig, StoreOptions, WarmConfig, WorkerConfig,
 };
 pub use self::warm_key::{WarmKeyError, WarmKeySource};
 

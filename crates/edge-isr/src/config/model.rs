@@ -1,11 +1,13 @@
 //! The configuration after it was checked: every value has the type it is used as.
 
-use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use isr_core::{Policy, RevalidateOptions, Secret, SiteOrigin, UrlRules};
+use isr_core::{Dialect, Policy, RevalidateOptions, Secret, SiteOrigin, Tag, TagHeader, UrlRules};
+use isr_edge::{HttpOriginOptions, IpNet, ServeOptions, UnknownHost};
+use isr_tower::IsrOptions;
 
 use super::warm_key::WarmKeySource;
 
@@ -19,8 +21,12 @@ pub struct Config {
     pub listen: ListenConfig,
     /// What remembers pages, tags and revalidations.
     pub store: StoreConfig,
+    /// How that behaves.
+    pub store_options: StoreOptions,
     /// The built-in cache.
     pub edge: EdgeConfig,
+    /// The layer of an application.
+    pub layer: LayerConfig,
     /// What the site's owner says about pages whose origin says nothing, in order.
     pub rules: Vec<RuleConfig>,
     /// Which URLs are one page.
@@ -78,6 +84,8 @@ pub struct SiteConfig {
     pub origin: Option<SiteOrigin>,
     /// The origins that visitors see. Never empty: without any it is the edge's own address.
     pub hosts: Vec<SiteOrigin>,
+    /// The tag of the build that is running.
+    pub build: Option<Tag>,
 }
 
 /// Where the program listens.
@@ -90,6 +98,8 @@ pub struct ListenConfig {
     pub edge_reached_at: Option<SiteOrigin>,
     /// For the admin API.
     pub admin: SocketAddr,
+    /// How visitors' connections are served.
+    pub serve: ServeOptions,
 }
 
 /// What remembers pages, tags and revalidations.
@@ -124,6 +134,39 @@ impl StoreConfig {
     }
 }
 
+/// What an acknowledged change survives in the store on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A crash of any process.
+    Process,
+    /// A crash of the machine too.
+    Machine,
+}
+
+/// How the store behaves. What means nothing to the store that was chosen is left at its default.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// Revalidations remembered for those who follow them.
+    pub history: NonZeroU32,
+    /// Revalidations that may wait, and pages.
+    pub queue: NonZeroU32,
+    /// What an acknowledged change survives on disk.
+    pub durability: Durability,
+    /// Bytes that the file on disk may grow to; `None` for as many as there are.
+    pub max_bytes: Option<NonZeroU64>,
+    /// Bytes of memory that the writer of the file takes.
+    pub cache: usize,
+    /// How many may read the file at once.
+    pub readers: NonZeroUsize,
+    /// Connections to the Redis server.
+    pub connections: usize,
+    /// How long connecting to it may take.
+    pub connect_timeout: Duration,
+    /// How long it may take to answer.
+    pub response_timeout: Duration,
+}
+
 /// The built-in cache.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -136,16 +179,51 @@ pub struct EdgeConfig {
     pub max_lag: Duration,
     /// How long a visitor waits for another's request to the origin.
     pub collapse_wait: Duration,
-    /// How long connecting to the origin may take.
-    pub connect_timeout: Duration,
     /// How long the origin may take to begin its response.
     pub response_timeout: Duration,
+    /// How long the origin may be silent within its response.
+    pub idle_timeout: Duration,
+    /// How long the store may take for a bind.
+    pub bind_timeout: Duration,
     /// The longest shared lifetime of a page that could not be bound.
     pub degraded_lifetime: Duration,
-    /// Who may send `PURGE` requests.
-    pub purge_from: Vec<IpAddr>,
+    /// The longest lifetime that a rule gives to redirects, 404 and 410.
+    pub negative_lifetime: Duration,
+    /// How long it is remembered that nobody else could have a page's last response.
+    pub uncacheable_lifetime: Duration,
+    /// Variants kept of one page.
+    pub variants_per_page: usize,
+    /// Whether a visitor's `no-cache` reaches the origin.
+    pub honour_no_cache: bool,
+    /// Whether a request of an unsafe method that succeeds invalidates its page.
+    pub invalidate_on_write: bool,
+    /// Who may send `PURGE` requests; nobody when it is empty.
+    pub purge_from: Vec<IpNet>,
+    /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether a request for no host of the site's is taken as one for the first; `None` when that
+    /// depends on whether there are others.
+    pub default_host: Option<bool>,
+    /// What such a request is answered with otherwise.
+    pub unknown_host: UnknownHost,
+    /// How lifetimes are told to the tiers in front of the cache.
+    pub dialects: Vec<Dialect>,
     /// Whether visitors see the tag headers.
     pub keep_tag_headers: bool,
+    /// How the origin is reached.
+    pub origin: HttpOriginOptions,
+}
+
+/// The layer of an application.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LayerConfig {
+    /// How lifetimes are told to the tiers in front of the application.
+    pub dialects: Vec<Dialect>,
+    /// The fields in which those tiers look for tags.
+    pub tag_headers: Vec<TagHeader>,
+    /// How the layer behaves.
+    pub options: IsrOptions,
 }
 
 /// What the site's owner says about the pages whose path matches a pattern.
@@ -170,12 +248,26 @@ pub struct WarmConfig {
     pub key: WarmKeySource,
     /// Requests at once.
     pub concurrency: NonZeroU16,
-    /// Requests a second.
+    /// Requests a second, after the burst.
     pub rate: NonZeroU32,
+    /// Requests that may begin at once after a rest.
+    pub burst: NonZeroU32,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
     /// How long one request may take.
     pub timeout: Duration,
     /// How often one page is tried.
     pub attempts: NonZeroU32,
+    /// The longest delay before the second attempt.
+    pub backoff: Duration,
+    /// The longest delay before any attempt.
+    pub longest_backoff: Duration,
+    /// What a `Retry-After` is cut to.
+    pub longest_retry_after: Duration,
+    /// Bytes of the largest body that is read.
+    pub largest_body: u64,
+    /// The `Accept-Encoding` of the requests.
+    pub accept_encoding: String,
 }
 
 /// Who carries revalidations out.

@@ -4,8 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::edge::{Edge, Layer, UnknownHost};
+pub(super) use self::store::{Durability, Store, StoreKind};
 pub(super) use self::units::{HiddenText, Size, Span};
 
+mod edge;
+mod store;
 mod units;
 
 /// Everything that can be configured.
@@ -16,6 +20,7 @@ pub(super) struct Raw {
     pub(super) listen: Listen,
     pub(super) store: Store,
     pub(super) edge: Edge,
+    pub(super) layer: Layer,
     pub(super) rule: Vec<Rule>,
     pub(super) urls: Urls,
     pub(super) revalidate: Revalidate,
@@ -30,6 +35,7 @@ pub(super) struct Site {
     pub(super) name: String,
     pub(super) origin: Option<String>,
     pub(super) hosts: Vec<String>,
+    pub(super) build: Option<String>,
 }
 
 impl Default for Site {
@@ -38,6 +44,7 @@ impl Default for Site {
             name: "default".into(),
             origin: None,
             hosts: Vec::new(),
+            build: None,
         }
     }
 }
@@ -48,6 +55,11 @@ pub(super) struct Listen {
     pub(super) edge: String,
     pub(super) edge_reached_at: Option<String>,
     pub(super) admin: String,
+    pub(super) connections: u32,
+    pub(super) head_timeout: Span,
+    pub(super) send_timeout: Span,
+    pub(super) largest_head: Size,
+    pub(super) grace: Span,
 }
 
 impl Default for Listen {
@@ -56,66 +68,11 @@ impl Default for Listen {
             edge: "127.0.0.1:8080".into(),
             edge_reached_at: None,
             admin: "127.0.0.1:8081".into(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Store {
-    pub(super) kind: StoreKind,
-    pub(super) path: String,
-    pub(super) url: Option<HiddenText>,
-    pub(super) url_file: Option<String>,
-    pub(super) partitions: u16,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self {
-            kind: StoreKind::Sqlite,
-            path: "edge-isr-data/store.sqlite3".into(),
-            url: None,
-            url_file: None,
-            partitions: 1,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum StoreKind {
-    Memory,
-    Sqlite,
-    Redis,
-}
-
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Edge {
-    pub(super) memory: Size,
-    pub(super) largest_body: Size,
-    pub(super) max_lag: Span,
-    pub(super) collapse_wait: Span,
-    pub(super) connect_timeout: Span,
-    pub(super) response_timeout: Span,
-    pub(super) degraded_lifetime: Span,
-    pub(super) purge_from: Vec<String>,
-    pub(super) keep_tag_headers: bool,
-}
-
-impl Default for Edge {
-    fn default() -> Self {
-        Self {
-            memory: Size::mebibytes(256),
-            largest_body: Size::mebibytes(8),
-            max_lag: Span::millis(250),
-            collapse_wait: Span::seconds(5),
-            connect_timeout: Span::seconds(5),
-            response_timeout: Span::seconds(30),
-            degraded_lifetime: Span::seconds(10),
-            purge_from: vec!["127.0.0.1".into(), "::1".into()],
-            keep_tag_headers: false,
+            connections: 10_000,
+            head_timeout: Span::seconds(30),
+            send_timeout: Span::seconds(60),
+            largest_head: Size::kibibytes(64),
+            grace: Span::seconds(30),
         }
     }
 }
@@ -174,8 +131,15 @@ pub(super) struct Warm {
     pub(super) key_file: Option<String>,
     pub(super) concurrency: u16,
     pub(super) rate: u32,
+    pub(super) burst: u32,
+    pub(super) connect_timeout: Span,
     pub(super) timeout: Span,
     pub(super) attempts: u32,
+    pub(super) backoff: Span,
+    pub(super) longest_backoff: Span,
+    pub(super) longest_retry_after: Span,
+    pub(super) largest_body: Size,
+    pub(super) accept_encoding: String,
 }
 
 impl Default for Warm {
@@ -185,8 +149,15 @@ impl Default for Warm {
             key_file: None,
             concurrency: 8,
             rate: 50,
+            burst: 10,
+            connect_timeout: Span::seconds(3),
             timeout: Span::seconds(30),
             attempts: 3,
+            backoff: Span::millis(250),
+            longest_backoff: Span::seconds(10),
+            longest_retry_after: Span::seconds(30),
+            largest_body: Size::mebibytes(64),
+            accept_encoding: "gzip, deflate, br, zstd".into(),
         }
     }
 }

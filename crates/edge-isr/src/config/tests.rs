@@ -336,3 +336,177 @@ fn rules_keep_their_order_and_only_lifetimes_opt_pages_in() {
         (3600, 60)
     );
 }
+
+#[test]
+fn what_is_out_of_range_is_refused_with_the_range() {
+    let redis = "kind = \"redis\"\nurl = \"redis://127.0.0.1\"\n";
+    let rows = [
+        ("listen", "connections", "0", "use 1 to 1000000"),
+        ("listen", "head_timeout", "0", "use 10ms to 1h"),
+        ("listen", "send_timeout", "\"2h\"", "use 10ms to 1h"),
+        (
+            "listen",
+            "largest_head",
+            "\"4KiB\"",
+            "is 4KiB: use 8KiB to 1MiB",
+        ),
+        ("listen", "grace", "\"2h\"", "use 0s to 1h"),
+        ("store", "history", "0", "use 1 to 10000000"),
+        ("store", "queue", "100000001", "use 1 to 100000000"),
+        ("store", "max_bytes", "1", "is 1 bytes: use 1MiB to 1024GiB"),
+        ("store", "cache", "\"1KiB\"", "use 1MiB to 64GiB"),
+        ("store", "readers", "65", "use 1 to 64"),
+        ("redis", "partitions", "1025", "use 1 to 1024"),
+        ("redis", "connections", "1", "use 2 to 64"),
+        ("redis", "connect_timeout", "\"2m\"", "use 10ms to 1m"),
+        ("redis", "response_timeout", "0", "use 10ms to 1m"),
+        ("edge", "variants_per_page", "0", "use 1 to 1000"),
+        ("edge", "connect_timeout", "0", "use 10ms to 1m"),
+        ("edge", "response_timeout", "0", "use 10ms to 1h"),
+        ("edge", "idle_timeout", "0", "use 10ms to 1h"),
+        ("edge", "bind_timeout", "\"2m\"", "use 10ms to 1m"),
+        ("edge", "degraded_lifetime", "\"2h\"", "use 0s to 1h"),
+        ("edge", "negative_lifetime", "\"500ms\"", "use 1s to 1day"),
+        ("edge", "uncacheable_lifetime", "\"2h\"", "use 0s to 1h"),
+        ("edge", "origin_keep_alive", "\"2h\"", "use 0s to 1h"),
+        ("edge", "origin_connections", "100001", "use 0 to 100000"),
+        (
+            "edge",
+            "origin_largest_head",
+            "\"2MiB\"",
+            "use 8KiB to 1MiB",
+        ),
+        ("edge", "origin_most_fields", "15", "use 16 to 4096"),
+        (
+            "layer",
+            "largest_hashed_body",
+            "\"2GiB\"",
+            "use 0 bytes to 1GiB",
+        ),
+        ("layer", "warmup_wait", "\"2m\"", "use 0s to 1m"),
+        ("warm", "burst", "1001", "use 1 to 1000"),
+        ("warm", "connect_timeout", "0", "use 10ms to 1m"),
+        ("warm", "backoff", "0", "use 1ms to 1m"),
+        ("warm", "longest_backoff", "\"11m\"", "use 1ms to 10m"),
+        ("warm", "longest_retry_after", "\"2h\"", "use 0s to 1h"),
+        ("warm", "largest_body", "0", "use 1KiB to 1024GiB"),
+    ];
+    for (section, key, value, words) in rows {
+        let (section, before) = match section {
+            "redis" => ("store", redis),
+            section => (section, ""),
+        };
+        let toml = format!("[{section}]\n{before}{key} = {value}\n");
+        let faults = faults(&toml, &[]);
+        assert!(
+            faults.len() == 1
+                && faults[0].starts_with(&format!("`{section}.{key}` "))
+                && faults[0].ends_with(words),
+            "{toml}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn words_that_are_not_known_are_refused_with_those_that_are() {
+    let rows = [
+        (
+            "[store]\ndurability = \"disk\"\n",
+            "expected one of process, machine",
+        ),
+        (
+            "[edge]\nunknown_host = \"404\"\n",
+            "expected one of misdirected, not_found",
+        ),
+        ("[edge]\ndialects = [\"fastly\"]\n", "surrogate_control"),
+        ("[layer]\ndialects = [\"fastly\"]\n", "surrogate_control"),
+        (
+            "[layer]\ntag_headers = [\"cache-tags\"]\n",
+            "names `cache-tags`: use some of cache-tag, surrogate-key,",
+        ),
+        (
+            "[layer]\ntag_headers = [\"xkey\", \"XKey\"]\n",
+            "names XKey twice",
+        ),
+        (
+            "[layer]\nignore_cookies = [\"a=b\"]\n",
+            "cookie `a=b` cannot be matched",
+        ),
+        (
+            "[edge]\npurge_from = [\"10.0.0.0/33\"]\n",
+            "no IP address and no network",
+        ),
+        (
+            "[edge]\ntrusted_proxies = [\"proxy\"]\n",
+            "no IP address and no network",
+        ),
+        (
+            "[warm]\naccept_encoding = \"gzip\\n\"\n",
+            "is no header field",
+        ),
+        ("[site]\nbuild = \"\"\n", "is empty"),
+    ];
+    for (toml, words) in rows {
+        let faults = faults(toml, &[]);
+        assert!(
+            faults.len() == 1 && faults[0].contains(words),
+            "{toml}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn keys_of_another_store_than_the_chosen_one_are_refused() {
+    for (toml, words) in [
+        ("connections = 8\n", "is only for store.kind = \"redis\""),
+        (
+            "kind = \"memory\"\ndurability = \"machine\"\n",
+            "is only for store.kind = \"sqlite\"",
+        ),
+        (
+            "kind = \"memory\"\nmax_bytes = \"1GiB\"\n",
+            "is only for store.kind = \"sqlite\"",
+        ),
+    ] {
+        let faults = faults(&format!("[store]\n{toml}"), &[]);
+        assert!(
+            faults.len() == 1 && faults[0].contains(words),
+            "{toml}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn certificates_are_read_from_their_file_or_refused() {
+    Jail::expect_with(|jail| {
+        jail.clear_env();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        jail.create_file("ca.pem", &pem)?;
+        jail.create_file("key.pem", &key.serialize_pem())?;
+        jail.create_file(DEFAULT_FILE, "[edge]\norigin_ca_file = \"ca.pem\"\n")?;
+        let edge = load(None).unwrap().config.edge;
+        assert_eq!(edge.origin.extra_roots.len(), 1);
+        for file in ["key.pem", "missing.pem", DEFAULT_FILE] {
+            jail.set_env("EDGE_ISR_EDGE__ORIGIN_CA_FILE", file);
+            let faults = load(None).unwrap_err().faults;
+            assert_eq!(faults[0].key, "edge.origin_ca_file");
+            assert!(
+                faults[0]
+                    .message
+                    .starts_with(&format!("names {file}, which cannot be used: ")),
+                "{faults:?}"
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn networks_may_be_single_addresses() {
+    let toml = "[edge]\npurge_from = [\"10.0.0.0/8\", \"2001:db8::1\"]\n";
+    let networks = loaded(toml, &[]).unwrap().config.edge.purge_from;
+    let texts: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["10.0.0.0/8", "2001:db8::1/128"]);
+}

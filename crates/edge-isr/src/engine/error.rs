@@ -31,7 +31,9 @@ pub enum StartError {
     #[error("there is no origin to fetch pages from: set site.origin")]
     NoOrigin,
     /// The origin is of no use.
-    #[error("the origin cannot be used: see site.origin in the configuration")]
+    #[error(
+        "the origin cannot be used: see site.origin and edge.origin_ca_file in the configuration"
+    )]
     Origin(#[from] InvalidOrigin),
     /// A rule is of no use.
     #[error("the rule for {path} cannot be used: see [[rule]] in the configuration")]

@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use isr_core::{
     CdnConnector, Clock, Receipt, RevalidateOptions, RevalidationId, Revalidator, Sender,
-    SenderRole, Source, Store, StoreError, Tag, TagHeader, Target, Targets, Warmer,
+    SenderRole, Source, Store, StoreError, Tag, Target, Targets, Warmer,
 };
 use isr_edge::{Edge, EdgeConnector, EdgeParts, HttpOrigin, Origin};
 use isr_metrics::Metrics;
 use isr_pipeline::{
-    Awaited, Follower, FollowerOptions, Housekeeper, Intake, Parts, Worker,
-    await_receipt,
+    Awaited, Follower, FollowerOptions, Housekeeper, Intake, Parts, Worker, await_receipt,
 };
-use isr_tower::{IsrLayer, IsrOptions, IsrParts};
+use isr_tower::{IsrLayer, IsrParts};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +74,8 @@ impl Engine {
     pub fn start(config: Config, options: EngineOptions) -> Result<Self, StartError> {
         let site = SiteHandle::open(config, options.connectors)?;
         let recorder = site.recorder();
-        let sender_options = parts::sender_options(site.config(), site.tiers(), options.edge_address);
+        let sender_options =
+            parts::sender_options(site.config(), site.tiers(), options.edge_address);
         let poll = (sender_options.max_lag / POLLS_PER_LAG).min(LONGEST_POLL);
         let sender = Sender::new(
             parts::name(sender_options.role),
@@ -161,7 +161,7 @@ impl Engine {
             .origin
             .as_ref()
             .ok_or(StartError::NoOrigin)?;
-        let origin = HttpOrigin::new(origin.as_str(), &parts::origin_options(self.config()))?;
+        let origin = HttpOrigin::new(origin.as_str(), &self.config().edge.origin)?;
         self.edge_before(Arc::new(origin))
     }
 
@@ -179,12 +179,18 @@ impl Engine {
             warmup_key: Some(self.site.warmup_key()),
             revalidator: self.revalidator(),
         };
-        Ok(Edge::new(parts::edge_options(self.config())?, origin, parts))
+        Ok(Edge::new(
+            parts::edge_options(self.config())?,
+            origin,
+            parts,
+        ))
     }
 
     /// The layer for an axum application's routes.
     #[must_use]
     pub fn layer(&self) -> IsrLayer {
+        let config = &self.config().layer;
+        let headers = config.tag_headers.iter().cloned();
         IsrLayer::new(IsrParts {
             graph: self.store(),
             sender: Arc::clone(&self.sender),
@@ -193,10 +199,12 @@ impl Engine {
             warmup: Some(self.site.warmup_key()),
             site: parts::site(self.config()),
             url_rules: self.config().urls.clone(),
-            dialects: Vec::new(),
-            tag_headers: vec![(TagHeader::CacheTag, TagHeader::CacheTag.limits())],
-            build_tag: None,
-            options: IsrOptions::default(),
+            dialects: config.dialects.clone(),
+            tag_headers: headers
+                .map(|header| (header.clone(), header.limits()))
+                .collect(),
+            build_tag: self.config().site.build.clone(),
+            options: config.options.clone(),
         })
     }
 

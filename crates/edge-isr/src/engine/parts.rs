@@ -6,7 +6,7 @@ use std::time::Duration;
 use isr_core::{
     CdnConnector, Clock, Recorder, SenderOptions, SenderRole, Store, TagGraph, WarmupKey,
 };
-use isr_edge::{Downstream, EdgeOptions, HttpOriginOptions, IpNet, PurgeAccess};
+use isr_edge::{Downstream, EdgeOptions, PurgeAccess};
 use isr_pipeline::WorkerOptions;
 use isr_tower::Site;
 use isr_warm::{Crawler, CrawlerError, CrawlerOptions};
@@ -30,13 +30,20 @@ pub(super) fn crawler(
     clock: &Arc<dyn Clock>,
     recorder: &Arc<dyn Recorder>,
 ) -> Result<Arc<Crawler>, CrawlerError> {
+    let warm = &config.warm;
     let options = CrawlerOptions {
         allowed: config.site.hosts.clone(),
-        concurrency: usize::from(config.warm.concurrency.get()),
-        rate: Some(config.warm.rate.get()),
-        page_timeout: config.warm.timeout,
-        attempts: config.warm.attempts.get(),
-        ..CrawlerOptions::default()
+        concurrency: usize::from(warm.concurrency.get()),
+        rate: Some(warm.rate.get()),
+        burst: warm.burst.get(),
+        connect_timeout: warm.connect_timeout,
+        page_timeout: warm.timeout,
+        attempts: warm.attempts.get(),
+        backoff: warm.backoff,
+        longest_backoff: warm.longest_backoff,
+        longest_retry_after: warm.longest_retry_after,
+        largest_body: warm.largest_body,
+        accept_encoding: warm.accept_encoding.clone(),
     };
     let crawler = Crawler::new(
         options,
@@ -85,13 +92,6 @@ pub(super) fn worker_options(config: &Config) -> WorkerOptions {
     }
 }
 
-pub(super) fn origin_options(config: &Config) -> HttpOriginOptions {
-    HttpOriginOptions {
-        connect_timeout: config.edge.connect_timeout,
-        ..HttpOriginOptions::default()
-    }
-}
-
 pub(super) fn edge_options(config: &Config) -> Result<EdgeOptions, StartError> {
     let hosts = config.site.hosts.clone();
     let mut options = EdgeOptions::new(hosts).expect("a checked configuration has a host");
@@ -101,18 +101,32 @@ pub(super) fn edge_options(config: &Config) -> Result<EdgeOptions, StartError> {
         .iter()
         .map(rules::rule)
         .collect::<Result<_, _>>()?;
-    options.memory_bytes = config.edge.memory;
-    options.largest_body = config.edge.largest_body;
-    options.collapse_wait = config.edge.collapse_wait;
-    options.head_timeout = config.edge.response_timeout;
-    options.degraded_lifetime = config.edge.degraded_lifetime;
-    options.purge_from = match config.edge.purge_from.as_slice() {
+    let edge = &config.edge;
+    if let Some(default_host) = edge.default_host {
+        options.default_host = default_host;
+    }
+    options.unknown_host = edge.unknown_host;
+    options.memory_bytes = edge.memory;
+    options.largest_body = edge.largest_body;
+    options.variants_per_page = edge.variants_per_page;
+    options.collapse_wait = edge.collapse_wait;
+    options.head_timeout = edge.response_timeout;
+    options.idle_timeout = edge.idle_timeout;
+    options.bind_timeout = edge.bind_timeout;
+    options.degraded_lifetime = edge.degraded_lifetime;
+    options.negative_lifetime = edge.negative_lifetime;
+    options.uncacheable_lifetime = edge.uncacheable_lifetime;
+    options.build_tag.clone_from(&config.site.build);
+    options.honour_no_cache = edge.honour_no_cache;
+    options.invalidate_on_write = edge.invalidate_on_write;
+    options.purge_from = match edge.purge_from.as_slice() {
         [] => PurgeAccess::Disabled,
-        addresses => PurgeAccess::From(addresses.iter().copied().map(IpNet::from).collect()),
+        networks => PurgeAccess::From(networks.to_vec()),
     };
+    options.trusted_proxies.clone_from(&edge.trusted_proxies);
     options.downstream = Downstream {
-        keep_tags: config.edge.keep_tag_headers,
-        ..Downstream::default()
+        dialects: edge.dialects.clone(),
+        keep_tags: edge.keep_tag_headers,
     };
     Ok(options)
 }

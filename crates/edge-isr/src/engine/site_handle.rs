@@ -41,7 +41,7 @@ impl SiteHandle {
         // One TLS provider for everything in the process; where the application chose one, that stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        let store = stores::store(&config.store, &config.site.name, &clock)?;
+        let store = stores::store(&config, &clock)?;
         let mut tiers: Vec<Arc<dyn CdnConnector>> =
             vec![Arc::new(EdgeConnector::new(parts::graph(&store)))];
         tiers.extend(connectors);

@@ -6,31 +6,32 @@ use isr_core::{Clock, Store};
 use isr_graph::{MemoryOptions, MemoryStore};
 
 use super::StartError;
-use crate::config::StoreConfig;
+use crate::config::{Config, StoreConfig};
 
 /// The store of a site. Nothing is opened or connected yet: the first call that reaches it does that.
-#[cfg_attr(
-    not(any(feature = "sqlite", feature = "redis")),
-    expect(unused_variables, reason = "memory holds one site only")
-)]
-pub(super) fn store(
-    config: &StoreConfig,
-    site: &str,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Store>, StartError> {
-    match config {
+pub(super) fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
+    match &config.store {
         StoreConfig::Memory => Ok(Arc::new(MemoryStore::new(
             Arc::clone(clock),
-            MemoryOptions::default(),
+            MemoryOptions {
+                history: count(config.store_options.history),
+                queue: count(config.store_options.queue),
+            },
         ))),
         #[cfg(feature = "sqlite")]
-        StoreConfig::Sqlite { path } => Ok(sqlite(path.clone(), site.to_owned(), clock)),
+        StoreConfig::Sqlite { path } => Ok(sqlite(path.clone(), sqlite_options(config), clock)),
         #[cfg(feature = "redis")]
         StoreConfig::Redis { url, partitions } => {
+            let options = &config.store_options;
             let options = isr_graph::RedisOptions {
-                site: site.to_owned(),
+                url: url.clone(),
+                site: config.site.name.clone(),
                 partitions: partitions.get(),
-                ..isr_graph::RedisOptions::new(url.clone())
+                connect_timeout: options.connect_timeout,
+                response_timeout: options.response_timeout,
+                connections: options.connections,
+                history: count(options.history),
+                queue: count(options.queue),
             };
             let store = isr_graph::RedisStore::new(options);
             Ok(Arc::new(
@@ -46,15 +47,40 @@ pub(super) fn store(
     }
 }
 
+/// A count as wide as memory is.
+fn count(number: std::num::NonZeroU32) -> usize {
+    usize::try_from(number.get()).unwrap_or(usize::MAX)
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite_options(config: &Config) -> isr_graph::SqliteOptions {
+    use crate::config::Durability;
+
+    let options = &config.store_options;
+    isr_graph::SqliteOptions {
+        site: config.site.name.clone(),
+        durability: match options.durability {
+            Durability::Process => isr_graph::Durability::Process,
+            Durability::Machine => isr_graph::Durability::Machine,
+        },
+        max_bytes: options.max_bytes,
+        cache_bytes: options.cache,
+        readers: options.readers,
+        history: options.history.into(),
+        queue: options.queue.get().into(),
+        ..isr_graph::SqliteOptions::default()
+    }
+}
+
 /// An embedded store is opened late, since its file may be on a disk that is not there yet.
 #[cfg(feature = "sqlite")]
-fn sqlite(path: std::path::PathBuf, site: String, clock: &Arc<dyn Clock>) -> Arc<dyn Store> {
+fn sqlite(
+    path: std::path::PathBuf,
+    options: isr_graph::SqliteOptions,
+    clock: &Arc<dyn Clock>,
+) -> Arc<dyn Store> {
     use crate::late_store::LateStore;
 
-    let options = isr_graph::SqliteOptions {
-        site,
-        ..isr_graph::SqliteOptions::default()
-    };
     let open = move || -> crate::late_store::Opening {
         let (path, options) = (path.clone(), options.clone());
         Box::pin(async move {

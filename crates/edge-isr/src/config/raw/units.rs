@@ -9,7 +9,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration: `"5m"`, `"1h30m"`, `"250ms"`, or seconds as a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct Span(pub(in super::super) Duration);
 
 impl Span {
@@ -46,20 +46,42 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = humantime::format_duration(self.0).to_string();
+        f.write_str(&text.replace(' ', ""))
+    }
+}
+
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = humantime::format_duration(self.0).to_string();
-        serializer.serialize_str(&text.replace(' ', ""))
+        serializer.collect_str(self)
     }
 }
 
 /// A size: `"256MiB"`, `"1GB"`, or bytes as a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct Size(pub(in super::super) u64);
 
 impl Size {
-    pub(super) const fn mebibytes(count: u64) -> Self {
-        Self(count * 1024 * 1024)
+    pub(in super::super) const fn kibibytes(count: u64) -> Self {
+        Self(count * 1024)
+    }
+
+    pub(in super::super) const fn mebibytes(count: u64) -> Self {
+        Self::kibibytes(count * 1024)
+    }
+
+    pub(in super::super) const fn gibibytes(count: u64) -> Self {
+        Self::mebibytes(count * 1024)
+    }
+
+    /// The largest unit that it is whole numbers of, and how many.
+    fn in_units(self) -> Option<(u64, &'static str)> {
+        let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        let whole = |(_, unit): &(&str, u64)| self.0 > 0 && self.0.is_multiple_of(*unit);
+        let (name, unit) = units.into_iter().find(whole)?;
+        Some((self.0 / unit, name))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -80,14 +102,19 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.in_units() {
+            Some((count, unit)) => write!(f, "{count}{unit}"),
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
 impl Serialize for Size {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match units
-            .into_iter()
-            .find(|(_, unit)| self.0 > 0 && self.0.is_multiple_of(*unit))
-        {
-            Some((name, unit)) => serializer.collect_str(&format_args!("{}{name}", self.0 / unit)),
+        match self.in_units() {
+            Some(_) => serializer.collect_str(self),
             None => serializer.serialize_u64(self.0),
         }
     }
