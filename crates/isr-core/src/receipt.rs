@@ -275,6 +275,8 @@ pub struct Progress {
     pub repeated: bool,
     /// Senders that died before they were clean, for whom everything has been purged again.
     pub mourned: Vec<crate::SenderId>,
+    /// How often it was looked whether the revalidation has settled, to no avail.
+    pub looks: u32,
 }
 
 impl Receipt {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use isr_core::{CdnConnector, Completion, Reference, TierState};
 
-use crate::purge::stop;
 use crate::revalidation::{Run, Stop};
 
 /// The longest that is waited without giving the job up meanwhile.
@@ -25,11 +24,8 @@ impl Run {
         // Still to be asked about when this is taken up again.
         self.receipt.tiers[index].state = TierState::Sent;
         while let Some(reference) = self.receipt.progress.references.last().cloned() {
-            match self
-                .holding(tier.poll(&Reference(reference)))
-                .await?
-                .map_err(|error| stop(&error))?
-            {
+            let answer = self.holding(tier.poll(&Reference(reference))).await?;
+            match answer.map_err(|error| self.failed_call(index, &error))? {
                 Completion::Complete => {
                     self.receipt.progress.references.pop();
                 }

@@ -3,16 +3,54 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use isr_core::{
-    CdnConnector, Claim, Claimed, Completion, Event, LeavePage, Mode, PageReason, PageUrl,
-    PageWork, Position, PurgeBatch, StoreError, Target, WarmRequest,
+    CdnConnector, Claim, Claimed, Completion, ConnectorError, Event, LeavePage, Mode, PageReason,
+    PageUrl, PageWork, Position, PurgeBatch, StoreError, Target, WarmRequest,
 };
 
 use crate::backoff;
 use crate::purge::{call_limit, chain};
 use crate::warm::{places, warm_and_note};
 use crate::worker::Shared;
+
+/// Why a tier did not purge a page.
+#[derive(Clone, Debug)]
+struct Failure {
+    error: String,
+    /// Whether it may do so later.
+    retryable: bool,
+    /// The delay that the tier asked for, if it did.
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    fn passing(error: impl Into<String>) -> Self {
+        Self {
+            error: error.into(),
+            retryable: true,
+            retry_after: None,
+        }
+    }
+
+    fn lasting(error: impl Into<String>) -> Self {
+        Self {
+            retryable: false,
+            ..Self::passing(error)
+        }
+    }
+}
+
+impl From<ConnectorError> for Failure {
+    fn from(error: ConnectorError) -> Self {
+        Self {
+            error: chain(&error),
+            retryable: error.is_retryable(),
+            retry_after: error.retry_after(),
+        }
+    }
+}
 
 /// Claimed pages.
 #[derive(Debug)]
@@ -73,7 +111,7 @@ impl Pages {
     }
 
     /// Every page that was in flight, and that the tiers did not answer for in time.
-    fn all_late(&self) -> HashMap<PageUrl, String> {
+    fn all_late(&self) -> HashMap<PageUrl, Failure> {
         let in_flight = self
             .claimed
             .iter()
@@ -81,21 +119,23 @@ impl Pages {
         let late = |page: &Claimed<PageWork>| {
             (
                 page.work.url.clone(),
-                "the tiers did not purge it in time".to_owned(),
+                Failure::passing("the tiers did not purge it in time"),
             )
         };
         in_flight.map(late).collect()
     }
 
-    fn leave(&self, page: &Claimed<PageWork>, error: Option<&String>) -> LeavePage {
+    fn leave(&self, page: &Claimed<PageWork>, failure: Option<&Failure>) -> LeavePage {
         let options = &self.shared.options;
-        match error {
+        match failure {
             None => LeavePage::Done,
-            Some(error) if page.attempt >= options.attempts => LeavePage::Dead {
-                error: error.clone(),
-            },
-            Some(_) => LeavePage::Later {
-                delay: backoff::delay(options, page.attempt, None),
+            Some(failure) if !failure.retryable || page.attempt >= options.attempts => {
+                LeavePage::Dead {
+                    error: failure.error.clone(),
+                }
+            }
+            Some(failure) => LeavePage::Later {
+                delay: backoff::delay(options, page.attempt, failure.retry_after),
             },
         }
     }
@@ -104,7 +144,7 @@ impl Pages {
     ///
     /// It may have been made before a hard revalidation, so it is dropped, not marked stale. What was
     /// superseded left as `no-store` and is kept nowhere.
-    async fn purge(&self, position: &Position) -> Result<HashMap<PageUrl, String>, StoreError> {
+    async fn purge(&self, position: &Position) -> Result<HashMap<PageUrl, Failure>, StoreError> {
         let in_flight = self
             .claimed
             .iter()
@@ -120,8 +160,8 @@ impl Pages {
                 let targets = self.targets(tier, some).await?;
                 // A page may have more tags than one call holds.
                 for batch in targets.chunks(limit) {
-                    if let Err(error) = self.call(tier, batch.to_vec(), position).await {
-                        failed.extend(some.iter().map(|url| (url.clone(), error.clone())));
+                    if let Err(failure) = self.call(tier, batch.to_vec(), position).await {
+                        failed.extend(some.iter().map(|url| (url.clone(), failure.clone())));
                     }
                 }
             }
@@ -158,13 +198,14 @@ impl Pages {
         tier: &Arc<dyn CdnConnector>,
         targets: Vec<Target>,
         position: &Position,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let items = targets.len() as u64;
         if let Some(target) = targets
             .iter()
             .find(|target| !tier.capabilities().takes(target))
         {
-            return Err(format!("{} cannot purge by {}", tier.name(), target.kind()));
+            let error = format!("{} cannot purge by {}", tier.name(), target.kind());
+            return Err(Failure::lasting(error));
         }
         let Some(batch) = PurgeBatch::new(targets, Mode::Hard, position.clone()) else {
             return Ok(());
@@ -175,9 +216,10 @@ impl Pages {
             ok: answer.is_ok(),
             items,
         });
-        let receipt = answer.map_err(|error| chain(&error))?;
+        let receipt = answer?;
         if let Some((target, reason)) = receipt.rejected.first() {
-            return Err(format!("{} refused {target}: {reason}", tier.name()));
+            let error = format!("{} refused {target}: {reason}", tier.name());
+            return Err(Failure::lasting(error));
         }
         let Some(reference) = receipt
             .reference
@@ -186,7 +228,7 @@ impl Pages {
             return Ok(());
         };
         loop {
-            match tier.poll(&reference).await.map_err(|error| chain(&error))? {
+            match tier.poll(&reference).await? {
                 Completion::Complete => return Ok(()),
                 Completion::Pending { retry_after } => {
                     self.shared.parts.clock.sleep(retry_after).await;
@@ -197,7 +239,7 @@ impl Pages {
 
     /// Warms the pages that were purged. That one cannot be warmed loses nothing, so it is not tried
     /// again beyond the crawler's own attempts.
-    async fn warm(&self, failed: &HashMap<PageUrl, String>) -> Result<(), StoreError> {
+    async fn warm(&self, failed: &HashMap<PageUrl, Failure>) -> Result<(), StoreError> {
         let places = places(&self.shared, &*self.shared.parts.store).await?;
         let purged = self
             .claimed

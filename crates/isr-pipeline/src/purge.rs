@@ -173,7 +173,7 @@ impl Run {
             ok: answer.is_ok(),
             items,
         });
-        let receipt = answer.map_err(|error| stop(&error))?;
+        let receipt = answer.map_err(|error| self.failed_call(index, &error))?;
         let state = &mut self.receipt.tiers[index];
         state.accepted += receipt.accepted;
         state.rejected += receipt.rejected.len() as u64;
@@ -188,6 +188,20 @@ impl Run {
         let references = &mut self.receipt.progress.references;
         references.extend(reference.as_deref().map(str::to_owned));
         Ok(reference)
+    }
+
+    /// What a tier's error means for the revalidation: to try again, or, where it refused for good, to
+    /// give the tier up. Whoever mends what it refused can replay the dead letter.
+    pub(crate) fn failed_call(&mut self, index: usize, error: &ConnectorError) -> Stop {
+        let text = chain(error);
+        if error.is_retryable() {
+            return Stop::Failed {
+                error: text,
+                retry_after: error.retry_after(),
+            };
+        }
+        self.receipt.tiers[index].error = Some(text);
+        Stop::GiveUp
     }
 
     /// Asks for the whole again after the delay that the caller chose, once.
@@ -230,21 +244,6 @@ fn native_batch(targets: &[Target], capabilities: &Capabilities) -> Vec<Target> 
         .iter()
         .take_while(|target| capabilities.takes(target));
     native.take(call_limit(capabilities)).cloned().collect()
-}
-
-pub(crate) fn stop(error: &ConnectorError) -> Stop {
-    let text = chain(error);
-    if error.is_retryable() {
-        Stop::Failed {
-            error: text,
-            retry_after: error.retry_after(),
-        }
-    } else {
-        Stop::Failed {
-            error: text,
-            retry_after: None,
-        }
-    }
 }
 
 /// An error and what caused it, in one line.

@@ -8,6 +8,11 @@ use crate::revalidation::{Run, Stop};
 
 /// When to look again at senders that are not clean yet.
 const SOON: Duration = Duration::from_millis(100);
+/// And how much longer each time: about a ninth of what has been waited already, so that one settles
+/// soon after it may, and a response that takes an hour costs hundreds of looks and not thousands.
+const LONGER: f64 = 1.125;
+/// But never longer than this.
+const LATEST: Duration = Duration::from_secs(5);
 
 impl Run {
     /// Settles the revalidation, or says when to go on: to look again, or, when a sender died before
@@ -60,7 +65,12 @@ impl Run {
         let waits_for_pages = !self.any_tier_failed();
         if !alive.is_empty() || waits_for_pages && store.pages_outstanding(&position).await? > 0 {
             self.look_at_queue().await?;
-            return Err(Stop::Later(SOON));
+            let looks = &mut self.receipt.progress.looks;
+            let delay = SOON
+                .mul_f64(LONGER.powf(f64::from((*looks).min(64))))
+                .min(LATEST);
+            *looks = looks.saturating_add(1);
+            return Err(Stop::Later(delay));
         }
         Ok(())
     }

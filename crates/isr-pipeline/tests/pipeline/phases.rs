@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::support::{Running, World, by_tag, by_url, edge, hard, unreachable};
+use crate::support::{Running, World, by_tag, by_url, edge, hard, refused, unreachable};
 use isr_core::{
     Capabilities, ConnectorError, JobKey, Phase, Receipt, RevalidateOptions, Source, Targets,
     TierState,
@@ -161,6 +161,29 @@ async fn a_tier_that_asks_for_time_is_given_it() {
     let receipt = world.revalidate(&["post:1"]).await;
     world.done(&receipt).await;
     assert!(world.since(start) >= minute);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tier_refuses_for_good_is_not_tried_again_until_it_is_replayed() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    cdn.refuse(2, refused);
+    let worker = world.start("one");
+    let receipt = world.revalidate(&["post:1"]).await;
+    let failed = world.done(&receipt).await;
+    assert_eq!((failed.phase, failed.tiers[0].calls), (Phase::Failed, 1));
+    assert_eq!(
+        failed.error.as_deref(),
+        Some("cdn refused the purge: the token may not purge")
+    );
+    cdn.answers.lock().clear();
+    let job = JobKey::Revalidation(receipt.id);
+    assert_eq!(world.store.replay(&[job]).await.unwrap(), 1);
+    world
+        .wait_until(&receipt, |receipt| receipt.phase == Phase::Done)
+        .await;
+    assert_eq!(world.journal(), ["cdn soft post:1"]);
     worker.stop().await;
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{World, by_tag, footprint, page, targets, unreachable};
+use crate::support::{World, by_tag, footprint, page, refused, targets, unreachable};
 use isr_core::{
-    CdnConnector, Phase, Receipt, RevalidateOptions, Revalidator, Sender, Source, TierState,
+    CdnConnector, ConnectorError, JobKey, Phase, Receipt, RevalidateOptions, Revalidator, Sender,
+    Source, TierState,
 };
 use isr_pipeline::Follower;
 use tokio::task::JoinHandle;
@@ -56,6 +57,56 @@ async fn what_was_in_flight_is_purged_again_after_the_settling_time() {
     );
     stop.cancel();
     task.await.unwrap();
+    worker.stop().await;
+}
+
+/// A revalidation that was purged while a response was in flight, and whose response has ended.
+async fn in_flight(world: &World) -> Receipt {
+    let (sender, follower) = world.sender("app");
+    let (_stop, _task) = follow(&follower).await;
+    let flight = depart(&sender);
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    world
+        .wait_until(&receipt, |receipt| receipt.phase == Phase::Settling)
+        .await;
+    drop(flight);
+    receipt
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_purged_no_sooner_than_the_tier_asks_for() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    let worker = world.start("one");
+    let receipt = in_flight(&world).await;
+    let (ended, minute) = (world.clock.now(), Duration::from_mins(1));
+    cdn.refuse(1, |connector| ConnectorError::RateLimited {
+        connector,
+        retry_after: Some(minute),
+    });
+    assert!(world.done(&receipt).await.settled);
+    assert!(world.since(ended) >= minute);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_a_tier_refuses_for_good_is_given_up_on_at_once() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    let worker = world.start("one");
+    let receipt = in_flight(&world).await;
+    cdn.refuse(1, refused);
+    let letters = loop {
+        let letters = world.store.dead_letters(10).await.unwrap();
+        if !letters.is_empty() {
+            break letters;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!((letters.len(), letters[0].attempts), (1, 1));
+    assert_eq!(letters[0].job, JobKey::Page(page("/1")));
+    world.store.replay(&[letters[0].job.clone()]).await.unwrap();
+    assert!(world.done(&receipt).await.settled);
     worker.stop().await;
 }
 

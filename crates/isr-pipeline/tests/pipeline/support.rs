@@ -47,6 +47,13 @@ pub(crate) fn unreachable(connector: String) -> ConnectorError {
     }
 }
 
+pub(crate) fn refused(connector: String) -> ConnectorError {
+    ConnectorError::Refused {
+        connector,
+        reason: "the token may not purge".into(),
+    }
+}
+
 #[async_trait]
 impl CdnConnector for ModelTier {
     fn name(&self) -> &str {
