@@ -4,6 +4,7 @@
 //! signature is HMAC-SHA-256 over the version, the expiry, the generation and the URL, in base64url,
 //! so it is good for that page only, for a short time, and nobody without the key can make one.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -24,10 +25,10 @@ pub const GENERATION_HEADER: HeaderName = HeaderName::from_static("x-edge-isr-ge
 /// The shortest signing key that is accepted, in bytes.
 const SHORTEST_KEY: usize = 16;
 
-/// Signs and verifies warm-up requests.
+/// Signs and verifies warm-up requests. Clones are one key: what one of them is replaced by, all are.
 #[derive(Clone, Debug)]
 pub struct WarmupKey {
-    secret: Secret,
+    secret: Arc<RwLock<Secret>>,
 }
 
 /// A key that is too short to keep anybody out.
@@ -64,11 +65,20 @@ impl WarmupKey {
     ///
     /// A key of fewer than 16 bytes is refused.
     pub fn new(secret: Secret) -> Result<Self, WeakWarmupKey> {
-        if secret.expose().len() < SHORTEST_KEY {
-            Err(WeakWarmupKey)
-        } else {
-            Ok(Self { secret })
-        }
+        Ok(Self {
+            secret: Arc::new(RwLock::new(long_enough(secret)?)),
+        })
+    }
+
+    /// Puts another secret in its place, as when a store that could not be reached at the start tells
+    /// the one that all processes of the site share. What was signed before is not honoured any more.
+    ///
+    /// # Errors
+    ///
+    /// A key of fewer than 16 bytes is refused, and the old one stays.
+    pub fn replace(&self, secret: Secret) -> Result<(), WeakWarmupKey> {
+        *self.secret.write().unwrap_or_else(PoisonError::into_inner) = long_enough(secret)?;
+        Ok(())
     }
 
     /// The header's value for one request, good until `now + valid_for`.
@@ -119,10 +129,19 @@ impl WarmupKey {
     }
 
     fn mac(&self, url: &PageUrl, expires: u64, generation: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes())
+        let secret = self.secret.read().unwrap_or_else(PoisonError::into_inner);
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
             .expect("HMAC takes a key of any length");
         mac.update(format!("v1\n{expires}\n{generation}\n{url}").as_bytes());
         mac
+    }
+}
+
+fn long_enough(secret: Secret) -> Result<Secret, WeakWarmupKey> {
+    if secret.expose().len() < SHORTEST_KEY {
+        Err(WeakWarmupKey)
+    } else {
+        Ok(secret)
     }
 }
 
@@ -234,5 +253,21 @@ mod tests {
     #[test]
     fn a_short_key_is_refused() {
         assert!(WarmupKey::new(Secret::new("short")).is_err());
+        let key = key("0123456789abcdef");
+        let header = key.sign(&page("/a"), None, NOW, MINUTE);
+        assert!(key.replace(Secret::new("short")).is_err());
+        assert!(
+            key.verify(&header, &page("/a"), NOW).is_ok(),
+            "the old one stays"
+        );
+    }
+
+    #[test]
+    fn a_key_is_replaced_for_everybody_who_holds_it() {
+        let (mine, theirs) = (key("0123456789abcdef"), key("another key, as long"));
+        let held = mine.clone();
+        mine.replace(Secret::new("another key, as long")).unwrap();
+        let header = held.sign(&page("/a"), None, NOW, MINUTE);
+        assert!(theirs.verify(&header, &page("/a"), NOW).is_ok());
     }
 }
