@@ -17,6 +17,8 @@ const LARGEST_TAGS: usize = 20;
 struct Page {
     /// When the last copy that shows each tag's data has ended.
     tags: BTreeMap<Tag, Duration>,
+    /// When the last copy has ended.
+    ends: Duration,
     generation: Generation,
 }
 
@@ -90,8 +92,10 @@ impl Graph {
         let generation = bind.generation;
         let page = self.pages.entry(bind.url.clone()).or_insert_with(|| Page {
             tags: BTreeMap::new(),
+            ends,
             generation,
         });
+        page.ends = ends.max(page.ends);
         if !page.generation.covers(generation) {
             page.generation = generation;
         }
@@ -148,6 +152,7 @@ impl Graph {
                 let pages = self.pages.range::<PageUrl, _>(beyond(start.as_ref()));
                 chunk(pages.map(|(url, _)| url), limit, |url| {
                     target.concerns(url, std::iter::empty())
+                        && self.pages.get(*url).is_some_and(|page| page.ends > now)
                 })
             }
             _ => UrlChunk::default(),
@@ -288,7 +293,7 @@ impl Graph {
                 forget_page(&mut self.tags, tag, &url);
             }
             collected.edges += ended.len() as u64;
-            if page.tags.is_empty() {
+            if page.ends <= now {
                 self.pages.remove(&url);
                 collected.pages += 1;
             }

@@ -172,11 +172,58 @@ pub async fn a_host_covers_its_pages_only(fixture: &impl StoreFixture) {
 pub async fn everything_covers_all_pages(fixture: &impl StoreFixture) {
     let store = fixture.store();
     let bound = bind_many(&*store, 300, &["x"]).await;
-    bind_now(&*store, "/untagged", &[]).await;
-    let mut found = paths(&*store, &Target::Everything, 50).await;
-    // A page without tags needs not be remembered.
-    found.remove("/untagged");
+    let found = paths(&*store, &Target::Everything, 50).await;
     assert_eq!(found, bound);
+}
+
+pub async fn a_page_without_tags_is_kept_until_its_last_copy_has_ended(
+    fixture: &impl StoreFixture,
+) {
+    let store = fixture.store();
+    let short = fixture.expiry_unit();
+    bind_now(&*store, "/kept", &[]).await;
+    let now = generation(&*store, "/ends").await;
+    let ends = Bind {
+        lifetime: short,
+        ..bind("/ends", &[], now)
+    };
+    bind_one(&*store, ends).await;
+    let targets = [
+        Target::Everything,
+        Target::Host(page("/").host().to_owned()),
+        Target::Prefix(page("/")),
+    ];
+    collect_all(&*store).await;
+    for target in &targets {
+        let found = paths(&*store, target, 10).await;
+        assert_eq!(found, set(&["/kept", "/ends"]), "{target}");
+    }
+    fixture.pass(short * 3).await;
+    for target in &targets {
+        let found = paths(&*store, target, 10).await;
+        assert_eq!(found, set(&["/kept"]), "{target}");
+    }
+    assert_eq!(collect_all(&*store).await, (1, 0));
+    let statistics = store.statistics().await.unwrap();
+    assert_eq!((statistics.pages, statistics.edges), (1, 0));
+    assert_eq!(tags_of(&*store, "/kept").await, Some(set(&[])));
+    assert_eq!(tags_of(&*store, "/ends").await, None);
+}
+
+pub async fn a_page_outlives_tags_of_shorter_lives(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    let short = fixture.expiry_unit();
+    let now = generation(&*store, "/1").await;
+    let first = Bind {
+        lifetime: short,
+        ..bind("/1", &["early"], now)
+    };
+    bind_one(&*store, first).await;
+    bind_now(&*store, "/1", &[]).await;
+    fixture.pass(short * 3).await;
+    assert_eq!(collect_all(&*store).await, (0, 1));
+    assert_eq!(tags_of(&*store, "/1").await, Some(set(&[])));
+    assert_eq!(paths(&*store, &Target::Everything, 10).await, set(&["/1"]));
 }
 
 pub async fn pages_and_tags_of_any_spelling_come_back_as_they_were(fixture: &impl StoreFixture) {
@@ -247,6 +294,19 @@ pub async fn a_pair_ends_with_the_last_copy(fixture: &impl StoreFixture) {
     assert_eq!(pages_of(&*store, "long").await, set(&["/1"]));
 }
 
+/// Pages and pairs that one whole garbage collection removes.
+async fn collect_all(store: &dyn Store) -> (u64, u64) {
+    let (mut pages, mut edges) = (0, 0);
+    for _ in 0..1_000 {
+        let collected = store.collect_garbage(7).await.unwrap();
+        (pages, edges) = (pages + collected.pages, edges + collected.edges);
+        if !collected.more {
+            return (pages, edges);
+        }
+    }
+    panic!("garbage collection does not end");
+}
+
 pub async fn garbage_collection_removes_what_has_ended_and_nothing_else(
     fixture: &impl StoreFixture,
 ) {
@@ -266,16 +326,7 @@ pub async fn garbage_collection_removes_what_has_ended_and_nothing_else(
         bind_one(&*store, bind(&format!("/long/{n}"), &["shared"], now)).await;
     }
     fixture.pass(short * 3).await;
-    let (mut pages, mut edges) = (0, 0);
-    for round in 0.. {
-        let collected = store.collect_garbage(7).await.unwrap();
-        (pages, edges) = (pages + collected.pages, edges + collected.edges);
-        if !collected.more {
-            break;
-        }
-        assert!(round < 1_000, "garbage collection does not end");
-    }
-    assert_eq!((pages, edges), (20, 40));
+    assert_eq!(collect_all(&*store).await, (20, 40));
     let statistics = store.statistics().await.unwrap();
     assert_eq!(
         (statistics.pages, statistics.tags, statistics.edges),

@@ -44,6 +44,8 @@ macro_rules! store_behaviour {
             a_prefix_covers_whole_segments_only,
             a_host_covers_its_pages_only,
             everything_covers_all_pages,
+            a_page_without_tags_is_kept_until_its_last_copy_has_ended,
+            a_page_outlives_tags_of_shorter_lives,
             pages_and_tags_of_any_spelling_come_back_as_they_were,
             a_pair_ends_with_the_last_copy,
             garbage_collection_removes_what_has_ended_and_nothing_else,
