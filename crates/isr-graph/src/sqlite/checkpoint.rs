@@ -121,6 +121,8 @@ impl<L: Log> Thread<L> {
                 }
                 pause = longest.min(pause * 2);
             }
+            // Whoever called while this was under way has been served.
+            let _ = wakes.try_recv();
         }
     }
 
@@ -173,7 +175,7 @@ impl<L: Log> Thread<L> {
                 break;
             }
         }
-        // Whoever comes while this lasts waits for SQLite's own lock, not for the gate.
+        // Whoever comes while this lasts longer waits for SQLite's lock.
         let _closed = self.gate.close(PAUSE);
         self.log.finish()
     }

@@ -4,7 +4,7 @@ use isr_core::Collected;
 use rusqlite::Connection;
 
 use super::failure::Failure;
-use super::pages::{decode, milliseconds, remove, remove_edges, store_record};
+use super::pages::{milliseconds, remove, remove_edges, store_record};
 use super::record::Record;
 use super::state::at_most;
 use super::writer::Write;
@@ -36,10 +36,15 @@ pub(super) fn collect(write: &mut Write<'_>, limit: usize) -> Result<Collected, 
             if looked_at >= limit {
                 break;
             }
-            let record = decode(stored, url)?;
+            write.state.collected = *page;
+            let Some(record) = Record::decode(stored) else {
+                // When it ends is not known, and what comes after it is to be collected all the same.
+                tracing::warn!(%url, "the record of a page is damaged: the page is kept");
+                looked_at += 1;
+                continue;
+            };
             looked_at += record.tags.len().max(1);
             collect_page(write, *page, url, record, &mut collected)?;
-            write.state.collected = *page;
         }
     }
     Ok(collected)

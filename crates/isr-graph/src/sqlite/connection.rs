@@ -39,8 +39,8 @@ pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connec
     use_write_ahead_log(&connection)?;
     set_synchronous(&connection, options.durability)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    // A little more than it has when it is copied, so that it is not cut and lengthened every time.
-    let kept = options.log_bytes.get() / 4 * 5;
+    // More than it has when it has been copied, so that it is not cut and lengthened every time.
+    let kept = options.log_bytes.get().saturating_mul(2);
     connection.pragma_update(
         None,
         "journal_size_limit",

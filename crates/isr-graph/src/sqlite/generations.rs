@@ -11,6 +11,9 @@ use super::readers::Read;
 use super::state::{at_most, severest};
 use super::writer::Write;
 
+/// Targets that are told of at a time: a revalidation may have ten thousand, and is told of whole.
+const TARGETS_AT_A_TIME: usize = 20_000;
+
 /// The mode by which a response has been superseded since its generation; `None` when it was not.
 pub(super) fn superseded_by(write: &Write<'_>, bind: &Bind) -> Result<Option<Mode>, Failure> {
     let current = write.state.current();
@@ -148,13 +151,16 @@ pub(super) fn news_since(read: &Read<'_>, after: &Position, limit: usize) -> Res
     })
 }
 
+/// Some of the history, at least one revalidation where there is any.
 fn heard_after(connection: &Connection, number: i64, limit: usize) -> Result<Vec<Heard>, Failure> {
     let mut select = connection.prepare_cached(
         "SELECT number, receipt, mode, targets FROM history WHERE number > ? ORDER BY number LIMIT ?",
     )?;
     let mut rows = select.query((number, at_most(limit)))?;
-    let mut heard = Vec::new();
-    while let Some(row) = rows.next()? {
+    let (mut heard, mut told) = (Vec::new(), 0);
+    while told < TARGETS_AT_A_TIME
+        && let Some(row) = rows.next()?
+    {
         let number: i64 = row.get(0)?;
         let id: RevalidationId = row
             .get_ref(1)?
@@ -166,7 +172,9 @@ fn heard_after(connection: &Connection, number: i64, limit: usize) -> Result<Vec
             "hard" => Mode::Hard,
             other => return Err(Failure::unreadable(format!("`{other}` is no mode"))),
         };
-        let targets = serde_json::from_str(row.get_ref(3)?.as_str().map_err(Failure::unreadable)?)?;
+        let targets = row.get_ref(3)?.as_str().map_err(Failure::unreadable)?;
+        let targets: Vec<Target> = serde_json::from_str(targets)?;
+        told += targets.len();
         heard.push(Heard {
             id,
             partition: Partition(0),

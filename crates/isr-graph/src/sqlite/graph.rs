@@ -12,8 +12,11 @@ use super::job_row::Kind;
 use super::writer::Write;
 use super::{SqliteStore, collect, generations, pages, queue, receipts, walk};
 
-/// Binds that are one request: others get their turn after that many.
-const BINDS_AT_A_TIME: usize = 64;
+/// Pages that are one request: others get their turn after that many.
+const PAGES_AT_A_TIME: usize = 64;
+
+/// Pairs that garbage collection looks at in one request.
+const PAIRS_AT_A_TIME: usize = 512;
 
 #[async_trait]
 impl TagGraph for SqliteStore {
@@ -23,7 +26,7 @@ impl TagGraph for SqliteStore {
 
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(binds.len());
-        for some in binds.chunks(BINDS_AT_A_TIME) {
+        for some in binds.chunks(PAGES_AT_A_TIME) {
             let some = some.to_vec();
             let bound = self.write(move |write| some.iter().map(|one| bind(write, one)).collect());
             outcomes.extend::<Vec<_>>(bound.await?);
@@ -32,13 +35,17 @@ impl TagGraph for SqliteStore {
     }
 
     async fn unbind(&self, urls: &[PageUrl]) -> Result<u64, StoreError> {
-        let urls = urls.to_vec();
-        self.write(move |write| {
-            urls.iter().try_fold(0, |known, url| {
-                Ok(known + u64::from(pages::forget(write, url.as_str())?))
-            })
-        })
-        .await
+        let mut known = 0;
+        for some in urls.chunks(PAGES_AT_A_TIME) {
+            let some = some.to_vec();
+            let forgotten = self.write(move |write| {
+                some.iter().try_fold(0, |known, url| {
+                    Ok(known + u64::from(pages::forget(write, url.as_str())?))
+                })
+            });
+            known += forgotten.await?;
+        }
+        Ok(known)
     }
 
     async fn urls_for(
@@ -88,14 +95,23 @@ impl TagGraph for SqliteStore {
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
-        self.write(move |write| {
-            let collected = collect::collect(write, limit.max(1))?;
-            Ok(Collected {
-                receipts: receipts::collect(write)?,
-                ..collected
-            })
-        })
-        .await
+        let receipts = self.write(|write| receipts::collect(write)).await?;
+        let mut collected = Collected {
+            receipts,
+            more: true,
+            ..Collected::default()
+        };
+        let mut left = limit.max(1);
+        while left > 0 && collected.more {
+            let pairs = left.min(PAIRS_AT_A_TIME);
+            let part = self.write(move |write| collect::collect(write, pairs));
+            let part = part.await?;
+            left -= pairs;
+            collected.edges += part.edges;
+            collected.pages += part.pages;
+            collected.more = part.more;
+        }
+        Ok(collected)
     }
 }
 

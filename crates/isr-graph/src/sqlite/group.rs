@@ -44,7 +44,6 @@ impl WritingThread {
     pub(super) fn serve(mut self, mut waiting: mpsc::Receiver<Box<dyn Request>>) {
         while let Some(first) = waiting.blocking_recv() {
             let took = self.run_group_in_turn(first, &mut waiting);
-            self.look_at_the_log();
             if took >= GROUP_TIME {
                 std::thread::park_timeout(TURN);
             }
@@ -61,6 +60,7 @@ impl WritingThread {
         let _inside = gate.enter();
         let began = Instant::now();
         self.run_group(first, waiting);
+        self.look_at_the_log();
         began.elapsed()
     }
 

@@ -9,13 +9,13 @@ use isr_core::{
 };
 use rusqlite::Connection;
 
+use super::claims::Taken;
 use super::failure::Failure;
 use super::job_row::Kind;
-use super::queue::Taken;
 use super::readers::Read;
 use super::state::micros;
 use super::writer::Write;
-use super::{SqliteStore, queue, receipts};
+use super::{SqliteStore, claims, queue, receipts};
 
 #[async_trait]
 impl JobStore for SqliteStore {
@@ -42,7 +42,7 @@ impl JobStore for SqliteStore {
         let (claim, receipt) = (claim.clone(), receipt.clone());
         self.write(move |write| {
             let until = write.now + micros(lease);
-            let held = queue::renew(write, Kind::Revalidation, &claim, until)?;
+            let held = claims::renew(write, Kind::Revalidation, &claim, until)?;
             require_held(held, &claim)?;
             receipts::update(write, &receipt, false)
         })
@@ -113,7 +113,7 @@ impl JobStore for SqliteStore {
 
     async fn hand_back(&self, worker: &WorkerId) -> Result<(), StoreError> {
         let worker = worker.clone();
-        self.write(move |write| queue::hand_back(write, &worker))
+        self.write(move |write| claims::hand_back(write, &worker))
             .await
     }
 
@@ -166,7 +166,7 @@ impl SqliteStore {
         }
         let worker = worker.clone();
         self.write(move |write| {
-            let taken = queue::claim(write, kind, &worker, limit, lease)?;
+            let taken = claims::claim(write, kind, &worker, limit, lease)?;
             let claimed = taken.into_iter().map(|taken| {
                 Ok(Claimed {
                     work: work(write, &taken)?,
@@ -198,12 +198,12 @@ fn leave(
     how: &Leave,
 ) -> Result<bool, Failure> {
     match how {
-        Leave::Done => queue::finish(write, Kind::Revalidation, claim),
+        Leave::Done => claims::finish(write, Kind::Revalidation, claim),
         Leave::Later { delay, failed } => {
             let due = write.now + micros(*delay);
-            queue::put_off(write, Kind::Revalidation, claim, due, *failed)
+            claims::put_off(write, Kind::Revalidation, claim, due, *failed)
         }
-        Leave::Dead => queue::bury(
+        Leave::Dead => claims::bury(
             write,
             Kind::Revalidation,
             claim,
@@ -215,12 +215,12 @@ fn leave(
 /// A claim that was lost is passed over: its page is somebody else's now.
 fn leave_page(write: &mut Write<'_>, claim: &Claim, how: &LeavePage) -> Result<(), Failure> {
     match how {
-        LeavePage::Done => queue::finish(write, Kind::Page, claim)?,
+        LeavePage::Done => claims::finish(write, Kind::Page, claim)?,
         LeavePage::Later { delay } => {
             let due = write.now + micros(*delay);
-            queue::put_off(write, Kind::Page, claim, due, true)?
+            claims::put_off(write, Kind::Page, claim, due, true)?
         }
-        LeavePage::Dead { error } => queue::bury(write, Kind::Page, claim, error)?,
+        LeavePage::Dead { error } => claims::bury(write, Kind::Page, claim, error)?,
     };
     Ok(())
 }

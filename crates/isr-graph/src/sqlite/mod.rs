@@ -11,6 +11,7 @@
 
 mod at_risk;
 mod checkpoint;
+mod claims;
 mod collect;
 mod connection;
 mod failure;

@@ -33,9 +33,9 @@ pub struct SqliteOptions {
     /// stays readable. Default: no limit.
     pub max_bytes: Option<NonZeroU64>,
     /// How many bytes the write-ahead log grows to before it is copied into the file, beside those who
-    /// write; what they add until that is done comes on top, usually less than half as much again. It
-    /// grows further while somebody reads an old state of the file. A smaller log is copied more often,
-    /// and costs more writing in all. Default: 64 MiB.
+    /// write; what they add until that is done comes on top, usually about half as much again. It
+    /// grows further while somebody reads an old state of the file, and is cut to twice this size after
+    /// that. A smaller log is copied more often, and costs more writing in all. Default: 64 MiB.
     pub log_bytes: NonZeroU64,
     /// Memory for the writer's page cache, in bytes. Each reader takes an eighth of it. Default: 64 MiB.
     pub cache_bytes: usize,

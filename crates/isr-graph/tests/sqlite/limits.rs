@@ -3,9 +3,9 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use isr_core::{StoreError, TagGraph};
+use isr_core::{Bind, StoreError, TagGraph};
 use isr_graph::{SqliteOptions, SqliteStore};
-use isr_testkit::store_suite::make::{bind, bind_one, generation, receipt_for, revalidate};
+use isr_testkit::store_suite::make::{bind, bind_one, generation, page, receipt_for, revalidate};
 use rusqlite::Connection;
 
 use crate::support::{assert_whole, bind_posts, file, open};
@@ -151,4 +151,56 @@ async fn a_call_that_nobody_waits_for_any_more_is_done_or_not_and_never_half() {
     drop(store);
     drop(reopened);
     assert_whole(&file(&directory));
+}
+
+#[tokio::test]
+async fn news_of_very_many_targets_come_in_pieces() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory, SqliteOptions::default()).await;
+    let start = store.position().await.unwrap();
+    for round in 0..7 {
+        let tags: Vec<String> = (0..10_000).map(|n| format!("t:{round}:{n}")).collect();
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        revalidate(&store, &tags).await;
+    }
+    let (mut known, mut heard, mut pieces) = (start, Vec::new(), 0);
+    loop {
+        let news = store.news_since(&known, 1_000).await.unwrap();
+        assert!(!news.gap);
+        pieces += 1;
+        heard.extend(news.heard.iter().map(|heard| heard.number));
+        known = news.position;
+        if !news.more {
+            break;
+        }
+    }
+    assert_eq!(heard, [1, 2, 3, 4, 5, 6, 7]);
+    assert!(pieces > 1);
+}
+
+#[tokio::test]
+async fn a_damaged_record_does_not_keep_the_rest_from_being_collected() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory, SqliteOptions::default()).await;
+    let now = generation(&store, "/").await;
+    for n in 0..4 {
+        let over = Bind {
+            lifetime: Duration::ZERO,
+            ..bind(&format!("/{n}"), &["a"], now)
+        };
+        bind_one(&store, over).await;
+    }
+    // The page that was looked at first.
+    let other = Connection::open(file(&directory)).unwrap();
+    let damaged = other
+        .execute("UPDATE page SET record = x'00' WHERE url LIKE '%/0'", [])
+        .unwrap();
+    assert_eq!(damaged, 1);
+    // Ends are rounded up to a unit, a minute, so that has to go by.
+    other
+        .execute("UPDATE state SET clock_last = clock_last + 120000000", [])
+        .unwrap();
+    let collected = store.collect_garbage(100).await.unwrap();
+    assert_eq!((collected.pages, collected.more), (3, false));
+    assert!(store.tags_for(&page("/0")).await.is_err());
 }
