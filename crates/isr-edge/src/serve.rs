@@ -69,7 +69,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                let stream = Patient::new(stream, options.send_timeout);
+                let stream = Patient::new(stream, options.head_timeout, options.send_timeout);
                 let connection = connection(&server, stream, peer, edge.clone());
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
