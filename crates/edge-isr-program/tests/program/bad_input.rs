@@ -185,6 +185,44 @@ async fn only_one_server_serves_from_a_data_directory() {
 }
 
 #[tokio::test]
+async fn a_store_without_room_is_told_of_and_keeps_no_page_from_being_served() {
+    let place = Place::before(&origin().await, "[store]\nmax_bytes = \"1MiB\"\n");
+    let serving = place.serve(&[]).await;
+    // Long URLs fill it soon.
+    let padding = "x".repeat(7000);
+    let failed_binds = async || {
+        let metrics = serving.client.get(format!("{}/metrics", serving.admin));
+        let text = metrics.send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| {
+            line.strip_prefix("edge_isr_store_failures_total{operation=\"bind\"} ")
+        });
+        line.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    let mut number = 0;
+    while failed_binds().await == 0 {
+        assert!(number < 2000, "the store fills up");
+        for _ in 0..20 {
+            let (status, _, body) = serving.visit(&format!("/{number}?{padding}")).await;
+            assert_eq!((status, body), (200, format!("page {number}\n")));
+            number += 1;
+        }
+    }
+    let (_, cached, _) = serving.visit(&format!("/0?{padding}")).await;
+    assert!(
+        cached.contains("hit"),
+        "what was bound before still is: {cached}"
+    );
+    assert_eq!(serving.terminate().await, Some(0));
+
+    let file = place.path("edge-isr-data/store.sqlite3");
+    let found: String = rusqlite::Connection::open(file)
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(found, "ok");
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_is_named_with_its_key() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = listener.local_addr().unwrap();

@@ -1,5 +1,6 @@
 //! Running the program, and an origin for it.
 
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use axum::Router;
@@ -29,6 +30,11 @@ impl Place {
         Self::new(&format!(
             "[site]\norigin = \"{origin}\"\n[listen]\nedge = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n{more}"
         ))
+    }
+
+    /// A file in this place.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
     }
 
     /// The program with arguments, in this place, with nothing in its environment that it would read.
@@ -78,6 +84,7 @@ impl Place {
         Serving {
             edge: text("edge"),
             admin: text("admin"),
+            client: http(),
             child,
         }
     }
@@ -110,6 +117,7 @@ pub(crate) struct Serving {
     /// Empty when it has none.
     pub(crate) edge: String,
     pub(crate) admin: String,
+    pub(crate) client: reqwest::Client,
     child: Child,
 }
 
@@ -128,7 +136,8 @@ impl Serving {
 
     /// The status, the `Cache-Status` and the body that a path of the edge is answered with.
     pub(crate) async fn visit(&self, path: &str) -> (u16, String, String) {
-        let response = http()
+        let response = self
+            .client
             .get(format!("{}{path}", self.edge))
             .send()
             .await
