@@ -161,7 +161,7 @@ impl Address {
                 url,
                 on_behalf_of,
             }),
-            // The client would ask for another page, such as one with `%27` for `'`.
+            // The client would ask for another page than the one that the signature is for.
             _ => Err(format!("{page} cannot be requested as it is spelled")),
         }
     }
@@ -196,6 +196,8 @@ fn in_words(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn address(url: &str, via: Option<&str>) -> Result<Address, String> {
@@ -285,8 +287,20 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_would_be_respelled_on_its_way_is_refused() {
-        let refusal = address("https://example.com/?q='", None).unwrap_err();
-        assert!(refusal.ends_with("as it is spelled"), "{refusal}");
+    fn an_apostrophe_is_sent_as_browsers_send_it() {
+        let address = address("https://example.com/it's?q=it's", None).unwrap();
+        assert_eq!(address.url.as_str(), "https://example.com/it's?q=it%27s");
+    }
+
+    proptest! {
+        /// The signature is bound to the page's URL, so that another spelling would be nobody's.
+        #[test]
+        fn every_page_is_asked_for_as_it_is_spelled(rest in "[ -~\u{e9}\u{4e2d}]{0,40}") {
+            let text = format!("https://example.com/{rest}");
+            if let Ok(page) = PageUrl::parse(&text) {
+                let asked = address(&text, None).map(|address| String::from(address.url));
+                prop_assert_eq!(asked, Ok(page.to_string()));
+            }
+        }
     }
 }
