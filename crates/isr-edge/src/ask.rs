@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,8 @@ use crate::origin::{OriginError, with_patience};
 
 impl Inner {
     /// Asks the origin, and gives up on it when it is silent for too long. The body that comes back
-    /// fails when the origin falls silent in its midst, or ends before its announced length.
+    /// fails when the origin falls silent in its midst, or ends before its announced length; the one
+    /// that is sent, when the visitor falls silent.
     pub(crate) async fn ask(
         &self,
         request: Request<RequestBody>,
@@ -31,7 +32,7 @@ impl Inner {
         let activity = Activity::new();
         let request = request.map(|body| {
             Moving {
-                body,
+                body: Watched::request(body, self.options.upload_timeout),
                 activity: activity.clone(),
             }
             .boxed_unsync()
@@ -62,34 +63,48 @@ impl Inner {
         let announced = response.headers().get(CONTENT_LENGTH).filter(|_| !bodiless);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         let idle = self.options.idle_timeout;
-        response.map(|body| Watched::new(body, idle, announced).boxed_unsync())
+        response.map(|body| Watched::response(body, idle, announced).boxed_unsync())
     }
 }
 
-/// When the body of a request last moved.
+/// What the body of a request does: while the visitor owes more of it, the origin owes nothing.
 #[derive(Clone, Debug)]
-struct Activity {
+struct Activity(Arc<Movements>);
+
+#[derive(Debug)]
+struct Movements {
     began: Instant,
-    /// Microseconds since then.
-    last: Arc<AtomicU64>,
+    /// When the body last moved, in microseconds since then.
+    last: AtomicU64,
+    /// Whether the visitor is waited for.
+    awaits_visitor: AtomicBool,
 }
 
 impl Activity {
     fn new() -> Self {
-        Self {
+        Self(Arc::new(Movements {
             began: Instant::now(),
-            last: Arc::default(),
+            last: AtomicU64::new(0),
+            awaits_visitor: AtomicBool::new(false),
+        }))
+    }
+
+    fn note(&self, moved: bool) {
+        if moved {
+            let elapsed = self.0.began.elapsed().as_micros();
+            let micros = u64::try_from(elapsed).unwrap_or(u64::MAX);
+            self.0.last.store(micros, Ordering::Relaxed);
         }
+        self.0.awaits_visitor.store(!moved, Ordering::Relaxed);
     }
 
-    fn note(&self) {
-        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.last.store(micros, Ordering::Relaxed);
-    }
-
+    /// How long the origin has been silent.
     fn silence(&self) -> Duration {
-        let last = Duration::from_micros(self.last.load(Ordering::Relaxed));
-        self.began.elapsed().saturating_sub(last)
+        if self.0.awaits_visitor.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        let last = Duration::from_micros(self.0.last.load(Ordering::Relaxed));
+        self.0.began.elapsed().saturating_sub(last)
     }
 }
 
@@ -97,7 +112,7 @@ pin_project! {
     /// The body of a request, whose every movement is noted.
     struct Moving {
         #[pin]
-        body: RequestBody,
+        body: Watched<RequestBody>,
         activity: Activity,
     }
 }
@@ -111,9 +126,9 @@ impl Body for Moving {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        let frame = ready!(this.body.poll_frame(context));
-        this.activity.note();
-        Poll::Ready(frame)
+        let frame = this.body.poll_frame(context);
+        this.activity.note(frame.is_ready());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -27,7 +27,7 @@ pub(crate) fn no_request_body() -> RequestBody {
         .boxed_unsync()
 }
 
-/// Why a response was broken off.
+/// Why a response, or a request, was broken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
@@ -38,6 +38,9 @@ pub enum BodyError {
     /// The origin sent nothing for too long.
     #[error("the response was broken off: the origin fell silent")]
     OriginSilent,
+    /// The visitor sent nothing for too long.
+    #[error("the request was broken off: the visitor fell silent")]
+    VisitorSilent,
     /// Fewer bytes came than the origin had announced.
     #[error("the response was broken off: the origin sent less than it announced")]
     Short,
@@ -155,21 +158,35 @@ pin_project! {
     pub(crate) struct Watched<B> {
         #[pin]
         body: B,
+        // How long nothing has come although it was waited for: whoever reads may take his time.
         #[pin]
         silence: Sleep,
+        waits: bool,
         patience: Duration,
-        // Bytes that are still to come, when the origin has announced how many.
+        silent: BodyError,
+        // Bytes that are still to come, when it was announced how many.
         announced: Option<u64>,
     }
 }
 
 impl<B> Watched<B> {
-    pub(crate) fn new(body: B, patience: Duration, announced: Option<u64>) -> Self {
-        let silence = tokio::time::sleep(patience);
+    /// A body on its way from the origin, of so many bytes if it has announced how many.
+    pub(crate) fn response(body: B, patience: Duration, announced: Option<u64>) -> Self {
+        Self::new(body, patience, BodyError::OriginSilent, announced)
+    }
+
+    /// A body on its way from a visitor, whose length the server watches over.
+    pub(crate) fn request(body: B, patience: Duration) -> Self {
+        Self::new(body, patience, BodyError::VisitorSilent, None)
+    }
+
+    fn new(body: B, patience: Duration, silent: BodyError, announced: Option<u64>) -> Self {
         Self {
             body,
-            silence,
+            silence: tokio::time::sleep(patience),
+            waits: false,
             patience,
+            silent,
             announced,
         }
     }
@@ -185,14 +202,17 @@ impl<B: Body<Data = Bytes, Error = BoxError>> Body for Watched<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
         let Poll::Ready(frame) = this.body.poll_frame(context) else {
+            if !std::mem::replace(this.waits, true) {
+                this.silence.as_mut().reset(Instant::now() + *this.patience);
+            }
             ready!(this.silence.poll(context));
-            return Poll::Ready(Some(Err(BodyError::OriginSilent.into())));
+            return Poll::Ready(Some(Err((*this.silent).into())));
         };
+        *this.waits = false;
         let Some(frame) = frame.transpose()? else {
             let whole = this.announced.is_none_or(|left| left == 0);
             return Poll::Ready((!whole).then(|| Err(BodyError::Short.into())));
         };
-        this.silence.as_mut().reset(Instant::now() + *this.patience);
         if let (Some(left), Some(data)) = (this.announced.as_mut(), frame.data_ref()) {
             *left = left.saturating_sub(data.len() as u64);
         }
@@ -229,11 +249,39 @@ mod tests {
         assert_eq!(pieces.concat(), bytes);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn only_the_silence_of_the_source_counts() {
+        let minute = Duration::from_mins(1);
+        let (frames, source) = mpsc::channel(1);
+        let mut body = Watched::request(EdgeBody::tee(source), minute).boxed_unsync();
+        frames
+            .send(Ok(Frame::data(Bytes::from("a"))))
+            .await
+            .unwrap();
+        assert!(body.frame().await.unwrap().is_ok());
+        tokio::time::sleep(minute * 2).await; // nobody reads
+        let late = tokio::spawn(async move {
+            tokio::time::sleep(minute / 2).await;
+            frames
+                .send(Ok(Frame::data(Bytes::from("b"))))
+                .await
+                .unwrap();
+            frames
+        });
+        assert!(body.frame().await.unwrap().is_ok());
+        let _frames = late.await.unwrap();
+        let silent = body.frame().await.unwrap().unwrap_err();
+        assert_eq!(
+            silent.downcast_ref::<BodyError>(),
+            Some(&BodyError::VisitorSilent)
+        );
+    }
+
     #[tokio::test]
     async fn a_body_that_ends_before_its_announced_length_fails() {
         let body = |announced| {
             let body = Full::new(Bytes::from("abc")).map_err(|never| match never {});
-            Watched::new(body, Duration::from_mins(1), announced).boxed_unsync()
+            Watched::response(body, Duration::from_mins(1), announced).boxed_unsync()
         };
         assert!(body(Some(3)).collect().await.is_ok());
         assert!(body(None).collect().await.is_ok());

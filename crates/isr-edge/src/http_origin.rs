@@ -21,7 +21,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
-use crate::body::{OriginBody, RequestBody};
+use crate::body::{BodyError, OriginBody, RequestBody};
 use crate::origin::{Origin, OriginError};
 
 /// How an origin is reached over HTTP.
@@ -140,10 +140,13 @@ impl HttpOrigin {
     }
 
     fn error(&self, error: hyper_util::client::legacy::Error) -> OriginError {
-        if is_untrusted(&error) {
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause(&error) {
             let host = self.authority.host().to_owned();
             let source = error.into();
             return OriginError::Untrusted { host, source };
+        }
+        if let Some(BodyError::VisitorSilent) = cause(&error) {
+            return OriginError::VisitorSilent;
         }
         if error.is_connect() {
             return OriginError::Unreachable(error.into());
@@ -160,18 +163,18 @@ impl HttpOrigin {
     }
 }
 
-/// Whether a certificate that was refused is behind an error.
-fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return matches!(tls, rustls::Error::InvalidCertificate(_));
+/// The first error of a kind that is behind another.
+fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
     }
     // The source of an I/O error is the source of the error that it stands for, not that error.
     let inner = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);
     match inner {
-        Some(inner) => is_untrusted(inner),
-        None => error.source().is_some_and(is_untrusted),
+        Some(inner) => cause(inner),
+        None => cause(error.source()?),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct EdgeOptions {
     pub head_timeout: Duration,
     /// How long the origin may be silent within the body of its response. Default: 60 s.
     pub idle_timeout: Duration,
+    /// How long a visitor may be silent within the body of his request. Default: 30 s.
+    pub upload_timeout: Duration,
     /// How long the store may take for a bind before the response is sent without. Default: 1 s.
     pub bind_timeout: Duration,
     /// The shared lifetime of responses that could not be bound, and the age at which stored ones are
@@ -143,6 +145,7 @@ impl EdgeOptions {
             collapse_wait: Duration::from_secs(10),
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
+            upload_timeout: Duration::from_secs(30),
             bind_timeout: Duration::from_secs(1),
             degraded_lifetime: Duration::from_secs(5),
             negative_lifetime: Duration::from_mins(1),

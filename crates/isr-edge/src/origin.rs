@@ -44,6 +44,9 @@ pub enum OriginError {
     /// The head did not come in time.
     #[error("the origin did not answer in time")]
     TimedOut,
+    /// Not all of the request could be sent, because the visitor who sent it fell silent.
+    #[error("the visitor fell silent within his request")]
+    VisitorSilent,
 }
 
 impl OriginError {
@@ -56,6 +59,7 @@ impl OriginError {
             Self::Malformed(_) => "origin_malformed_head",
             Self::BrokeOff(_) => "origin_broke_off",
             Self::TimedOut => "origin_timed_out",
+            Self::VisitorSilent => "visitor_silent",
         }
     }
 }

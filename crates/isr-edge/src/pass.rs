@@ -18,6 +18,7 @@ use crate::collapse::FailedAs;
 use crate::edge::{EdgeFuture, Inner};
 use crate::fetch::{failed_as, generation_value};
 use crate::fields::{prepare_request, prepare_response, wants_upgrade};
+use crate::origin::OriginError;
 use crate::present::own_response;
 use crate::visit::Errand;
 
@@ -49,9 +50,10 @@ impl Inner {
             Ok(response) => response,
             Err(error) => {
                 self.answered(CacheOutcome::Error, errand.started);
-                let status = match failed_as(&error) {
-                    FailedAs::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-                    FailedAs::BadGateway | FailedAs::ServerError => StatusCode::BAD_GATEWAY,
+                let status = match (&error, failed_as(&error)) {
+                    (OriginError::VisitorSilent, _) => StatusCode::REQUEST_TIMEOUT,
+                    (_, FailedAs::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+                    (_, FailedAs::BadGateway | FailedAs::ServerError) => StatusCode::BAD_GATEWAY,
                 };
                 return own_response(status, why, error.as_str());
             }

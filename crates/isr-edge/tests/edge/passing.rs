@@ -1,5 +1,7 @@
 //! What takes no part in caching passes through, and what is broken is not made whole.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{Method, StatusCode};
@@ -8,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::origin::{Gate, Script, ScriptedOrigin, Step};
+use crate::support::origin::{Gate, Script, ScriptedOrigin, Seen, Step};
 use crate::support::{HOST, Setup, page, until};
 
 #[tokio::test]
@@ -91,6 +93,36 @@ async fn an_upload_waits_for_the_word_to_go_on_and_trailers_pass() {
         "{answer}"
     );
     assert_eq!(site.origin.seen()[0].body, b"body");
+}
+
+#[tokio::test]
+async fn an_upload_that_stalls_is_the_visitor_s_fault_and_a_slow_one_is_no_fault() {
+    let millis = Duration::from_millis;
+    // The origin's patience, the visitor's, and what comes of an upload that pauses for longer than
+    // the shorter of the two.
+    let rows = [
+        (millis(300), millis(60_000), "HTTP/1.1 200 "),
+        (millis(60_000), millis(50), "HTTP/1.1 408 "),
+    ];
+    for (head_timeout, upload_timeout, expected) in rows {
+        let answer = |seen: &Seen| Script::ok(&[], &seen.body.len().to_string());
+        let setup = Setup::new().with(|setup| {
+            setup.options.head_timeout = head_timeout;
+            setup.options.upload_timeout = upload_timeout;
+        });
+        let site = setup.start(ScriptedOrigin::start(answer).await).await;
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        let head = "PUT /file HTTP/1.1\r\nhost: a.example\r\ncontent-length: 4\r\n\
+            connection: close\r\n\r\nha";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(millis(600)).await;
+        if upload_timeout > head_timeout {
+            stream.write_all(b"lf").await.unwrap();
+        }
+        let mut start = [0; 13];
+        stream.read_exact(&mut start).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&start), expected);
+    }
 }
 
 #[tokio::test]
@@ -233,8 +265,7 @@ async fn an_origin_that_is_down_or_silent_is_reported() {
     let behind = gate.clone();
     let origin = ScriptedOrigin::start(move |_| Script::ok(&[], "").behind(&behind)).await;
     let setup = Setup::new().rule("/**", &[]);
-    let setup =
-        setup.with(|setup| setup.options.head_timeout = std::time::Duration::from_millis(50));
+    let setup = setup.with(|setup| setup.options.head_timeout = Duration::from_millis(50));
     let site = setup.start(origin).await;
     let silent = site.get("/").await;
     assert_eq!(silent.status, StatusCode::GATEWAY_TIMEOUT);
