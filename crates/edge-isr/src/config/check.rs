@@ -183,12 +183,17 @@ fn listen(raw: &raw::Listen, faults: &mut Faults) -> ListenConfig {
         edge,
         edge_reached_at,
         admin,
+        body_timeout: faults.within(
+            "listen.body_timeout",
+            raw.body_timeout,
+            10 * MILLISECOND..=HOUR,
+        ),
         serve: serve(raw, faults),
     }
 }
 
 fn serve(raw: &raw::Listen, faults: &mut Faults) -> ServeOptions {
-    let spans = MILLISECOND * 10..=HOUR;
+    let spans = 10 * MILLISECOND..=HOUR;
     ServeOptions {
         most_connections: faults.number(
             "listen.connections",

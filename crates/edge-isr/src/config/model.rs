@@ -98,6 +98,8 @@ pub struct ListenConfig {
     pub edge_reached_at: Option<SiteOrigin>,
     /// For the admin API.
     pub admin: SocketAddr,
+    /// How long a visitor may be silent within the body of his request.
+    pub body_timeout: Duration,
     /// How visitors' connections are served.
     pub serve: ServeOptions,
 }

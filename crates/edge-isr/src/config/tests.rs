@@ -343,6 +343,7 @@ fn what_is_out_of_range_is_refused_with_the_range() {
     let rows = [
         ("listen", "connections", "0", "use 1 to 1000000"),
         ("listen", "head_timeout", "0", "use 10ms to 1h"),
+        ("listen", "body_timeout", "0", "use 10ms to 1h"),
         ("listen", "send_timeout", "\"2h\"", "use 10ms to 1h"),
         (
             "listen",

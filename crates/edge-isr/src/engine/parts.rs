@@ -112,6 +112,7 @@ pub(super) fn edge_options(config: &Config) -> Result<EdgeOptions, StartError> {
     options.collapse_wait = edge.collapse_wait;
     options.head_timeout = edge.response_timeout;
     options.idle_timeout = edge.idle_timeout;
+    options.upload_timeout = config.listen.body_timeout;
     options.bind_timeout = edge.bind_timeout;
     options.degraded_lifetime = edge.degraded_lifetime;
     options.negative_lifetime = edge.negative_lifetime;
