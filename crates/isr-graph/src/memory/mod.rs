@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, GraphStatistics,
     JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    Receipt, RevalidationId, SenderId, SenderReport, SenderState, StoreError, TagGraph, Target,
-    UrlChunk, WorkerId,
+    Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph,
+    Target, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 
@@ -47,6 +47,7 @@ struct State {
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
+    secret: Secret,
     state: Mutex<State>,
 }
 
@@ -60,6 +61,7 @@ impl MemoryStore {
         };
         Self {
             clock,
+            secret: Secret::random(),
             state: Mutex::new(state),
         }
     }
@@ -73,6 +75,10 @@ impl MemoryStore {
 impl TagGraph for MemoryStore {
     async fn position(&self) -> Result<Position, StoreError> {
         Ok(self.with(|state, _| state.graph.position()))
+    }
+
+    async fn secret(&self) -> Result<Secret, StoreError> {
+        Ok(self.secret.clone())
     }
 
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use deadpool_redis::redis::{Cmd, cmd};
-use isr_core::{Epoch, Partition, StoreError};
+use isr_core::{Epoch, Partition, Secret, StoreError};
 use parking_lot::RwLock;
 use uuid::Uuid;
 
@@ -43,6 +43,16 @@ impl Identity {
             .split_first_chunk()
             .expect("a hash has 32 bytes");
         *head
+    }
+
+    /// What only those know who can read the store. The salt itself is not given away: with it, somebody
+    /// could look for two names with one id.
+    pub(super) fn secret(&self) -> Secret {
+        let key = blake3::derive_key(
+            "edge-isr 2026-11-22 what a site's processes sign with",
+            &self.salt,
+        );
+        Secret::new(blake3::Hash::from_bytes(key).to_hex().as_str())
     }
 
     fn parse(epoch: &str, salt: &str) -> Result<Self, StoreError> {

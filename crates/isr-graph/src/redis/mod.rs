@@ -30,8 +30,8 @@ use deadpool_redis::redis::{Cmd, FromRedisValue, cmd};
 use futures_util::future::try_join_all;
 use isr_core::{
     Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageTags, PageUrl,
-    Partition, Position, Receipt, SenderId, SenderReport, SenderState, StoreError, TagGraph,
-    Target, UrlChunk,
+    Partition, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError,
+    TagGraph, Target, UrlChunk,
 };
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -250,6 +250,10 @@ fn read_url(text: &str) -> Result<PageUrl, StoreError> {
 impl TagGraph for RedisStore {
     async fn position(&self) -> Result<Position, StoreError> {
         self.current_position().await
+    }
+
+    async fn secret(&self) -> Result<Secret, StoreError> {
+        Ok(self.identity().await?.secret())
     }
 
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Collected, Cursor, GraphStatistics, News, PageReason, PageTags, PageUrl,
-    PageWork, Position, Receipt, SenderId, SenderReport, SenderState, StoreError, TagGraph, Target,
-    UrlChunk,
+    PageWork, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph,
+    Target, UrlChunk,
 };
 
-use super::failure::Failure;
+use super::failure::{Failure, unavailable};
 use super::job_row::Kind;
 use super::writer::Write;
-use super::{SqliteStore, collect, generations, pages, queue, receipts, walk};
+use super::{SqliteStore, collect, generations, pages, queue, receipts, secret, walk};
 
 /// Pages that are one request: others get their turn after that many.
 const PAGES_AT_A_TIME: usize = 64;
@@ -22,6 +22,12 @@ const PAIRS_AT_A_TIME: usize = 512;
 impl TagGraph for SqliteStore {
     async fn position(&self) -> Result<Position, StoreError> {
         self.read(|read| Ok(read.state.position())).await
+    }
+
+    async fn secret(&self) -> Result<Secret, StoreError> {
+        let beside = self.secret.clone();
+        let read = tokio::task::spawn_blocking(move || secret::read_or_make(&beside));
+        read.await.map_err(unavailable)?
     }
 
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {

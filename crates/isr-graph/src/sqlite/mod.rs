@@ -29,12 +29,13 @@ mod queue;
 mod readers;
 mod receipts;
 mod record;
+mod secret;
 mod serve_lock;
 mod state;
 mod walk;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use isr_core::StoreError;
@@ -61,6 +62,8 @@ pub struct SqliteStore {
     // Dropped first, because only the last connection to be closed tidies up, if it may write.
     readers: Arc<Readers>,
     writer: Writer,
+    /// The file that holds its secret.
+    secret: PathBuf,
 }
 
 impl SqliteStore {
@@ -110,6 +113,7 @@ impl SqliteStore {
         Ok(Self {
             writer: Writer::start(thread)?,
             readers,
+            secret: secret::beside(path),
         })
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use isr_core::{Bind, StoreError, TagGraph};
 use isr_graph::{SqliteOptions, SqliteStore};
-use isr_testkit::store_suite::make::{bind, bind_one, generation, page, receipt_for, revalidate};
+use isr_testkit::store_suite::make::{
+    bind, bind_one, generation, page, pages_of, receipt_for, revalidate, set, tags_of,
+};
 use rusqlite::Connection;
 
 use crate::support::{assert_whole, bind_posts, file, open};
@@ -203,4 +205,42 @@ async fn a_damaged_record_does_not_keep_the_rest_from_being_collected() {
     let collected = store.collect_garbage(100).await.unwrap();
     assert_eq!((collected.pages, collected.more), (3, false));
     assert!(store.tags_for(&page("/0")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_call_that_fails_in_the_middle_leaves_each_page_bound_or_not() {
+    const PAGES: u64 = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory, SqliteOptions::default()).await;
+    bind_posts(&store, 150, 151).await.unwrap();
+    let other = Connection::open(file(&directory)).unwrap();
+    let record: Vec<u8> = other
+        .query_row("SELECT record FROM page", [], |row| row.get(0))
+        .unwrap();
+    other.execute("UPDATE page SET record = x'00'", []).unwrap();
+    let failed = bind_posts(&store, 0, PAGES).await;
+    assert!(
+        matches!(failed, Err(StoreError::Corrupt { .. })),
+        "{failed:?}"
+    );
+
+    other
+        .execute(
+            "UPDATE page SET record = ? WHERE url LIKE '%/150'",
+            [record],
+        )
+        .unwrap();
+    let by_tag = pages_of(&store, "posts").await;
+    for n in 0..PAGES {
+        let path = format!("/post/{n}");
+        let whole = set(&[&format!("post:{n}"), "posts"]);
+        let tags = tags_of(&store, &path).await;
+        assert_eq!(tags, by_tag.contains(&path).then_some(whole), "{path}");
+    }
+    assert!(by_tag.contains("/post/0") && !by_tag.contains("/post/299"));
+    let outcomes = bind_posts(&store, 0, PAGES).await.unwrap();
+    assert!(outcomes.iter().all(isr_core::BindOutcome::is_bound));
+    assert_eq!(pages_of(&store, "posts").await.len() as u64, PAGES);
+    drop(store);
+    assert_whole(&file(&directory));
 }
