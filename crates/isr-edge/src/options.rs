@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use isr_core::{Dialect, SiteOrigin, Tag, UrlRules};
+use isr_core::{Dialect, RevalidateOptions, SiteOrigin, Tag, UrlRules};
 
 use crate::rule::Rule;
 
@@ -56,6 +56,9 @@ pub struct EdgeOptions {
     /// Whether a request of an unsafe method that succeeds invalidates its URL (RFC 9111 §4.4), on
     /// routes that a rule opts in. Default: yes.
     pub invalidate_on_write: bool,
+    /// What revalidations do that successful writes cause, and those that `PURGE` requests ask for;
+    /// the latter have a mode of their own. Default: [`RevalidateOptions::default`].
+    pub revalidate: RevalidateOptions,
     /// From where `PURGE` requests are taken. Default: this machine.
     pub purge_from: PurgeAccess,
     /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed. Default: none.
@@ -153,6 +156,7 @@ impl EdgeOptions {
             build_tag: None,
             honour_no_cache: false,
             invalidate_on_write: true,
+            revalidate: RevalidateOptions::default(),
             purge_from: PurgeAccess::default(),
             trusted_proxies: Vec::new(),
             downstream: Downstream::default(),

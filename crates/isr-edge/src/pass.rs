@@ -7,10 +7,7 @@ use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use isr_core::{
-    CacheOutcome, Event, GENERATION_HEADER, Mode, PageUrl, Receipt, RevalidateOptions, Source,
-    Target, Targets,
-};
+use isr_core::{CacheOutcome, Event, GENERATION_HEADER, Receipt, Source, Target, Targets};
 
 use crate::body::{EdgeBody, OriginBody, RequestBody};
 use crate::cache_status::{CacheStatus, Forward};
@@ -144,7 +141,11 @@ impl Inner {
         if !succeeded || self.rules.route(&page.url).policy.is_none() {
             return;
         }
-        let asked = self.revalidator.revalidate(write_receipt(page.url.clone()));
+        let targets =
+            Targets::new([Target::Url(page.url.clone())]).expect("one URL is a valid list");
+        let options = self.options.revalidate.clone();
+        let receipt = Receipt::new(targets, options, Source::UnsafeRequest);
+        let asked = self.revalidator.revalidate(receipt);
         match tokio::time::timeout(self.options.bind_timeout, asked).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
@@ -161,15 +162,6 @@ impl Inner {
             }
         }
     }
-}
-
-fn write_receipt(page: PageUrl) -> Receipt {
-    let targets = Targets::new([Target::Url(page)]).expect("one URL is a valid list");
-    let options = RevalidateOptions {
-        mode: Mode::Soft,
-        ..RevalidateOptions::default()
-    };
-    Receipt::new(targets, options, Source::UnsafeRequest)
 }
 
 fn wish_to_upgrade(headers: &mut HeaderMap, protocol: &HeaderValue) {

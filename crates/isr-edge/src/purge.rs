@@ -52,7 +52,7 @@ async fn purge(inner: &Inner, parts: &Parts) -> Result<Receipt, Refusal> {
     let targets = targets.map_err(|error| refused(&error.to_string()))?;
     let options = RevalidateOptions {
         mode,
-        ..RevalidateOptions::default()
+        ..inner.options.revalidate.clone()
     };
     let receipt = Receipt::new(targets, options, Source::PurgeRequest);
     inner

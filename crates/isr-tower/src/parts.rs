@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::HeaderName;
 use isr_core::cache_control::{CDN_CACHE_CONTROL, CLOUDFLARE_CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use isr_core::{
-    CookieNames, Dialect, Recorder, Revalidator, Sender, ShareRules, Tag, TagGraph, TagHeader,
-    TagHeaderLimits, UrlRules, WarmupKey,
+    CookieNames, Dialect, Recorder, RevalidateOptions, Revalidator, Sender, ShareRules, Tag,
+    TagGraph, TagHeader, TagHeaderLimits, UrlRules, WarmupKey,
 };
 
 use crate::Site;
@@ -73,6 +73,9 @@ pub struct IsrOptions {
     /// Cookies that have no effect on any page. A request with any other gets a response that no
     /// shared cache may keep. Default: none.
     pub ignored_cookies: CookieNames,
+    /// What revalidations do that the [`Revalidate`](crate::Revalidate) extractor asks for, unless the
+    /// handler says otherwise. Default: [`RevalidateOptions::default`].
+    pub revalidate: RevalidateOptions,
 }
 
 impl Default for IsrOptions {
@@ -86,6 +89,7 @@ impl Default for IsrOptions {
             trust_edge: false,
             tiers_normalise_urls: false,
             ignored_cookies: CookieNames::default(),
+            revalidate: RevalidateOptions::default(),
         }
     }
 }

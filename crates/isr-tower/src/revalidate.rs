@@ -32,7 +32,10 @@ use crate::rejection::Unavailable;
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Revalidate(Arc<dyn Revalidator>);
+pub struct Revalidate {
+    revalidator: Arc<dyn Revalidator>,
+    options: RevalidateOptions,
+}
 
 /// Why a revalidation was not accepted. The data may have changed already, so whoever sees this
 /// has to ask again; asking twice is harmless.
@@ -48,14 +51,19 @@ pub enum RevalidateError {
 }
 
 impl Revalidate {
-    /// Asks for revalidations where there is no request, as from a background task.
+    /// Asks for revalidations where there is no request, as from a background task. They do what
+    /// `options` says.
     #[must_use]
-    pub fn new(revalidator: Arc<dyn Revalidator>) -> Self {
-        Self(revalidator)
+    pub const fn new(revalidator: Arc<dyn Revalidator>, options: RevalidateOptions) -> Self {
+        Self {
+            revalidator,
+            options,
+        }
     }
 
-    /// Revalidates every page bound to one of `tags`. Copies become stale and their pages are
-    /// warmed; see [`Revalidate::targets`] for anything else.
+    /// Revalidates every page bound to one of `tags`, in the way that the layer's
+    /// [`IsrOptions::revalidate`](crate::IsrOptions::revalidate) says: unless that was changed, copies
+    /// become stale and their pages are warmed. See [`Revalidate::targets`] for anything else.
     ///
     /// When this returns, the revalidation is stored durably, and this process serves nothing it
     /// concerns as fresh any more.
@@ -68,7 +76,7 @@ impl Revalidate {
         tags: impl IntoIterator<Item = Tag>,
     ) -> Result<Receipt, RevalidateError> {
         let targets = Targets::new(tags.into_iter().map(Target::Tag))?;
-        self.targets(targets, RevalidateOptions::default()).await
+        self.targets(targets, self.options.clone()).await
     }
 
     /// Revalidates pages by their URLs, each in all its variants. As [`Revalidate::tags`].
@@ -81,7 +89,7 @@ impl Revalidate {
         urls: impl IntoIterator<Item = PageUrl>,
     ) -> Result<Receipt, RevalidateError> {
         let targets = Targets::new(urls.into_iter().map(Target::Url))?;
-        self.targets(targets, RevalidateOptions::default()).await
+        self.targets(targets, self.options.clone()).await
     }
 
     /// Revalidates whatever `targets` says, in the way that `options` says.
@@ -95,7 +103,7 @@ impl Revalidate {
         options: RevalidateOptions,
     ) -> Result<Receipt, RevalidateError> {
         let receipt = Receipt::new(targets, options, Source::Library);
-        Ok(self.0.revalidate(receipt).await?)
+        Ok(self.revalidator.revalidate(receipt).await?)
     }
 }
 
@@ -104,8 +112,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Revalidate {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Unavailable> {
         let page = crate::Page::of(&parts.extensions).ok_or(Unavailable::LAYER)?;
-        let revalidator = page.setup().revalidator.clone();
-        revalidator.map(Self).ok_or(Unavailable::REVALIDATOR)
+        let setup = page.setup();
+        let revalidator = setup.revalidator.clone().ok_or(Unavailable::REVALIDATOR)?;
+        Ok(Self::new(revalidator, setup.options.revalidate.clone()))
     }
 }
 

@@ -28,13 +28,14 @@ pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
     let store = store::place(&raw.store, &mut faults);
     let listen = listen(&raw.listen, &mut faults);
     let edge = edge::edge(&raw.edge, &mut faults);
+    let revalidate = revalidate(&raw.revalidate);
     let config = Config {
         site: site(&raw.site, listen.edge, &mut faults),
         store_options: store::options(&raw.store, &mut faults),
-        layer: edge::layer(&raw.layer, &edge, &mut faults),
+        layer: edge::layer(&raw.layer, &edge, revalidate.clone(), &mut faults),
         rules: rules(&raw.rule, &mut faults),
         urls: urls(&raw.urls, &mut faults),
-        revalidate: revalidate(&raw.revalidate),
+        revalidate,
         settling_time: faults.within(
             "revalidate.settling_time",
             raw.revalidate.settling_time,

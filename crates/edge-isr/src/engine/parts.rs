@@ -120,6 +120,7 @@ pub(super) fn edge_options(config: &Config) -> Result<EdgeOptions, StartError> {
     options.build_tag.clone_from(&config.site.build);
     options.honour_no_cache = edge.honour_no_cache;
     options.invalidate_on_write = edge.invalidate_on_write;
+    options.revalidate = config.revalidate.clone();
     options.purge_from = match edge.purge_from.as_slice() {
         [] => PurgeAccess::Disabled,
         networks => PurgeAccess::From(networks.to_vec()),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use edge_isr::core::{PageUrl, Tag, tag};
+use edge_isr::core::{Mode, PageUrl, RevalidateOptions, Source, Tag, tag};
 use edge_isr::edge::{Peer, RequestBody};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -66,6 +66,34 @@ async fn a_write_leaves_its_page_alone_where_that_is_configured() {
         let write = Request::builder().method(Method::POST).uri("/");
         ask(&edge, write).await;
         assert_eq!(is_hit(&ask(&edge, Request::get("/")).await), hit, "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn purges_and_writes_do_what_is_configured_of_revalidations() {
+    let lines = "[revalidate]\nmode = \"hard\"\nwarm = false\nsecond_purge = \"10s\"\n";
+    let engine = engine(&format!(
+        "{lines}[edge]\npurge_from = [\"10.0.0.0/8\"]\n{RULE}"
+    ))
+    .await;
+    let edge = App::new(page).behind(&engine);
+    let soft = Request::builder().method("PURGE").uri("/");
+    let soft = soft.header("fastly-soft-purge", "1");
+    ask(&edge, soft.extension(from("10.1.2.3"))).await;
+    ask(&edge, Request::builder().method(Method::POST).uri("/")).await;
+    let configured = engine.revalidate_options();
+    let receipts = engine.store().receipts(9).await.unwrap();
+    assert_eq!(receipts.len(), 2);
+    for receipt in receipts {
+        let mode = match receipt.source {
+            Source::PurgeRequest => Mode::Soft,
+            _ => Mode::Hard,
+        };
+        let expected = RevalidateOptions {
+            mode,
+            ..configured.clone()
+        };
+        assert_eq!(receipt.options, expected, "{:?}", receipt.source);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{get, post};
 use edge_isr::Engine;
-use edge_isr::core::{GENERATION_HEADER, PageUrl, Policy};
-use edge_isr::tower::Page;
+use edge_isr::core::{GENERATION_HEADER, PageUrl, Policy, tag};
+use edge_isr::tower::{Page, Revalidate, RevalidateError};
 use http::request::Builder;
 use http::{Request, Response, StatusCode};
 use tower_service::Service as _;
@@ -86,6 +86,22 @@ async fn what_the_layer_has_in_common_with_the_edge_is_configured_once() {
     let answer = ask(&engine, Request::get("/missing")).await;
     let control = field(&answer, "cache-control");
     assert!(control.contains("s-maxage=7,"), "{control}");
+}
+
+async fn change(revalidate: Revalidate) -> Result<String, RevalidateError> {
+    let receipt = revalidate.tags([tag("post", 1)]).await?;
+    Ok(format!("{:?}", receipt.options))
+}
+
+#[tokio::test]
+async fn handlers_revalidate_as_configured() {
+    let engine = engine("[revalidate]\nmode = \"hard\"\nwarm = false\n").await;
+    let mut app = Router::new().route("/", post(change)).layer(engine.layer());
+    let request = Request::post("/").header("host", HOST).body(Body::empty());
+    let answer = app.call(request.unwrap()).await.unwrap();
+    let text = axum::body::to_bytes(answer.into_body(), usize::MAX).await;
+    let expected = format!("{:?}", engine.revalidate_options());
+    assert_eq!(text.unwrap(), expected);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::post;
-use isr_core::{JobStore as _, Source, Tag, Target, tag};
+use isr_core::{JobStore as _, Mode, RevalidateOptions, Source, Tag, Target, tag};
 use isr_tower::{Revalidate, RevalidateError};
 
 use crate::world::{Server, World};
@@ -24,7 +24,12 @@ fn routes() -> Router {
 
 #[tokio::test]
 async fn a_handler_that_changes_data_gets_a_receipt() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    let options = RevalidateOptions {
+        mode: Mode::Hard,
+        ..RevalidateOptions::default()
+    };
+    world.parts.options.revalidate = options.clone();
     let server = Server::start(routes().layer(world.layer())).await;
     let answer = server.ask("POST", "/posts/42", &[]).await;
     assert_eq!(answer.status, 200);
@@ -35,6 +40,7 @@ async fn a_handler_that_changes_data_gets_a_receipt() {
         .unwrap()
         .unwrap();
     assert_eq!(receipt.targets.as_slice(), [Target::Tag(tag("post", 42))]);
+    assert_eq!(receipt.options, options, "those of the layer");
     assert_eq!(receipt.source, Source::Library);
     assert!(receipt.position.is_some());
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use isr_core::{CookieNames, TagHeader};
+use isr_core::{CookieNames, RevalidateOptions, TagHeader};
 use isr_edge::{HttpOriginOptions, IpNet, UnknownHost};
 use isr_tower::IsrOptions;
 
@@ -116,7 +116,12 @@ fn networks(key: &str, texts: &[String], faults: &mut Faults) -> Vec<IpNet> {
 }
 
 /// Checks `[layer]`. What the layer has in common with the edge it takes from there.
-pub(super) fn layer(raw: &raw::Layer, edge: &EdgeConfig, faults: &mut Faults) -> LayerConfig {
+pub(super) fn layer(
+    raw: &raw::Layer,
+    edge: &EdgeConfig,
+    revalidate: RevalidateOptions,
+    faults: &mut Faults,
+) -> LayerConfig {
     let ignored_cookies = CookieNames::new(raw.ignore_cookies.iter().cloned());
     if let Err(fault) = &ignored_cookies {
         faults.push("layer.ignore_cookies", format!("cannot be used: {fault}"));
@@ -143,6 +148,7 @@ pub(super) fn layer(raw: &raw::Layer, edge: &EdgeConfig, faults: &mut Faults) ->
             trust_edge: raw.behind_edge,
             tiers_normalise_urls: raw.tiers_normalise_urls,
             ignored_cookies: ignored_cookies.unwrap_or_default(),
+            revalidate,
         },
     }
 }
