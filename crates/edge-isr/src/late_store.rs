@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, GraphStatistics,
     JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    Receipt, RevalidationId, SenderId, SenderReport, SenderState, Store, StoreError, TagGraph,
-    Target, UrlChunk, WorkerId,
+    Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState, Store, StoreError,
+    TagGraph, Target, UrlChunk, WorkerId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -93,6 +93,7 @@ macro_rules! hand_on {
 
 hand_on! { TagGraph:
     position() -> Position;
+    secret() -> Secret;
     bind(binds: &[Bind]) -> Vec<BindOutcome>;
     unbind(urls: &[PageUrl]) -> u64;
     urls_for(target: &Target, after: Option<&Cursor>, limit: usize) -> UrlChunk;

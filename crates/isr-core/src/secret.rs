@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use uuid::Uuid;
 
 /// A credential or key. It has no `Display` and no `Serialize`, and its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -14,6 +15,13 @@ impl Secret {
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
+    }
+
+    /// One that nobody can guess: 64 hexadecimal digits from the system's random numbers.
+    #[must_use]
+    pub fn random() -> Self {
+        let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+        Self(format!("{}{}", one.simple(), other.simple()))
     }
 
     /// The value itself, for the one place that needs it.

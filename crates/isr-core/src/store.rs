@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Generation, JobStore, Mode, PageUrl, Partition, Position, Receipt, RevalidationId, Tag, TagSet,
-    Target, VariantKey,
+    Generation, JobStore, Mode, PageUrl, Partition, Position, Receipt, RevalidationId, Secret, Tag,
+    TagSet, Target, VariantKey,
 };
 
 /// A failure of the store as whatever library noticed it.
@@ -307,6 +307,11 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     /// store remembers, or of another epoch. The page is then queued again in the same step. Its tags
     /// are bound either way. Each bind is one atomic step; the list as a whole is not.
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError>;
+
+    /// A secret that everybody who can use this store knows, and nobody else: 64 hexadecimal digits.
+    /// What the processes of a site sign for one another, they sign with it. It is another one when the
+    /// store was made anew.
+    async fn secret(&self) -> Result<Secret, StoreError>;
 
     /// Forgets pages, and says how many it knew. Copies that are still kept elsewhere can then no
     /// longer be found by their tags.

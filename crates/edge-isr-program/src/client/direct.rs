@@ -30,9 +30,9 @@ impl Direct {
     ///
     /// # Errors
     ///
-    /// A store that no other process can share, or that is not there: to make an empty one would only
+    /// A store that no other process can share, that cannot be reached, or that is not there: to make an empty one would only
     /// hide that the command was called in the wrong folder.
-    pub(super) fn open(config: Config, nobody: &str) -> Result<Self, Failure> {
+    pub(super) async fn open(config: Config, nobody: &str) -> Result<Self, Failure> {
         let name = match &config.store {
             StoreConfig::Memory => {
                 return Err(Failure::Unreachable(format!(
@@ -53,6 +53,9 @@ impl Direct {
         let handle = SiteHandle::open(config, Vec::new());
         let handle =
             handle.map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
+        handle.share_key().await.map_err(|error| {
+            Failure::Unreachable(format!("{nobody}, and {:#}", anyhow::Error::from(error)))
+        })?;
         let api = admin::router(Arc::new(Admin::of(&handle)));
         Ok(Self { name, api })
     }

@@ -76,7 +76,7 @@ impl Client {
             Some(address) if server::listens(address).await => {
                 Self::to(&format!("http://{address}"), token.or(config.admin.token))
             }
-            _ => Self::beside(config, server, output),
+            _ => Self::beside(config, server, output).await,
         }
     }
 
@@ -100,14 +100,18 @@ impl Client {
     }
 
     /// The store of a site whose server does not answer at `nobody`.
-    fn beside(config: Config, nobody: Option<SocketAddr>, output: Output) -> Result<Self, Failure> {
+    async fn beside(
+        config: Config,
+        nobody: Option<SocketAddr>,
+        output: Output,
+    ) -> Result<Self, Failure> {
         let nobody = match nobody {
             Some(address) => format!("no server at http://{address}"),
             None => {
                 "`listen.admin` takes any free port, so --server would have to say which".into()
             }
         };
-        let direct = Direct::open(config, &nobody)?;
+        let direct = Direct::open(config, &nobody).await?;
         output.aside(format!("{nobody}: asking the {} itself", direct.name()));
         Ok(Self {
             base: Url::parse("http://localhost/").expect("a valid URL"),

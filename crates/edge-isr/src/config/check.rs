@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -11,12 +10,11 @@ use isr_core::{QueryFilter, RevalidateOptions, SiteOrigin, UrlRules, WarmupKey, 
 use isr_edge::ServeOptions;
 
 use super::model::{
-    AdminConfig, Config, ListenConfig, RuleConfig, SiteConfig, StoreConfig, WarmConfig,
-    WorkerConfig, address_as_origin,
+    AdminConfig, Config, ListenConfig, RuleConfig, SiteConfig, WarmConfig, WorkerConfig,
+    address_as_origin,
 };
 use super::raw::{self, Raw, Size, Span};
 use super::secrets::KeyFault;
-use super::warm_key::WarmKeySource;
 
 mod edge;
 mod rule;
@@ -41,7 +39,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
             raw.revalidate.settling_time,
             Duration::ZERO..=HOUR,
         ),
-        warm: warm(&raw.warm, &store, &mut faults),
+        warm: warm(&raw.warm, &mut faults),
         worker: worker(&raw.worker, &mut faults),
         admin: admin(&raw.admin, listen.admin, &mut faults),
         listen,
@@ -259,18 +257,10 @@ fn revalidate(raw: &raw::Revalidate) -> RevalidateOptions {
     }
 }
 
-fn warm(raw: &raw::Warm, store: &StoreConfig, faults: &mut Faults) -> WarmConfig {
-    let key = match (&raw.key, store) {
-        (Some(key), _) => match WarmupKey::new(key.0.clone()) {
-            Ok(key) => WarmKeySource::Given(key),
-            Err(fault) => {
-                faults.push("warm.key", format!("cannot be used: {fault}"));
-                WarmKeySource::PerProcess
-            }
-        },
-        (None, StoreConfig::Sqlite { path }) => WarmKeySource::Kept(beside(path)),
-        (None, StoreConfig::Memory | StoreConfig::Redis { .. }) => WarmKeySource::PerProcess,
-    };
+fn warm(raw: &raw::Warm, faults: &mut Faults) -> WarmConfig {
+    let mut unusable = |fault| faults.push("warm.key", format!("cannot be used: {fault}"));
+    let key = (raw.key.as_ref())
+        .and_then(|key| WarmupKey::new(key.0.clone()).map_err(&mut unusable).ok());
     if HeaderValue::from_str(&raw.accept_encoding).is_err() {
         faults.push(
             "warm.accept_encoding",
@@ -305,11 +295,6 @@ fn warm(raw: &raw::Warm, store: &StoreConfig, faults: &mut Faults) -> WarmConfig
         largest_body: faults.size("warm.largest_body", raw.largest_body, largest_body),
         accept_encoding: raw.accept_encoding.clone(),
     }
-}
-
-/// The file of the warm-up key of a store on disk.
-fn beside(store: &Path) -> PathBuf {
-    store.with_extension("warm-key")
 }
 
 fn worker(raw: &raw::Worker, faults: &mut Faults) -> WorkerConfig {

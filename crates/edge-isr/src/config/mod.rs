@@ -17,7 +17,6 @@ mod model;
 mod nearest;
 mod raw;
 mod secrets;
-mod warm_key;
 
 pub use self::error::{ConfigError, Fault};
 pub use self::keys::keys;
@@ -27,7 +26,6 @@ pub use self::model::{
     AdminConfig, Config, Durability, EdgeConfig, LayerConfig, ListenConfig, RuleConfig, SiteConfig,
     StoreConfig, StoreOptions, WarmConfig, WorkerConfig,
 };
-pub use self::warm_key::{WarmKeyError, WarmKeySource};
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use isr_core::{Dialect, Policy, RevalidateOptions, Secret, SiteOrigin, Tag, TagHeader, UrlRules};
+use isr_core::{
+    Dialect, Policy, RevalidateOptions, Secret, SiteOrigin, Tag, TagHeader, UrlRules, WarmupKey,
+};
 use isr_edge::{HttpOriginOptions, IpNet, ServeOptions, UnknownHost};
 use isr_tower::IsrOptions;
-
-use super::warm_key::WarmKeySource;
 
 /// A checked configuration. Every field and its default is described in `docs/configuration.md`.
 #[derive(Debug, Clone)]
@@ -246,8 +246,8 @@ pub struct RuleConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WarmConfig {
-    /// What signs its requests.
-    pub key: WarmKeySource,
+    /// What signs its requests; `None` where the store's own secret does.
+    pub key: Option<WarmupKey>,
     /// Requests at once.
     pub concurrency: NonZeroU16,
     /// Requests a second, after the burst.

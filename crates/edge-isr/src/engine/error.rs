@@ -4,8 +4,6 @@ use isr_core::{BoxError, InvalidTargets, StoreError};
 use isr_edge::InvalidOrigin;
 use isr_warm::CrawlerError;
 
-use crate::config::WarmKeyError;
-
 /// Why a process cannot take part, whatever it waits for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,9 +19,6 @@ pub enum StartError {
         /// The value of `store.kind`.
         kind: &'static str,
     },
-    /// The key that signs warm-up requests is of no use.
-    #[error("warm-up requests cannot be signed: see [warm] in the configuration")]
-    WarmKey(#[from] WarmKeyError),
     /// The crawler could not be made.
     #[error("the crawler cannot be made: see [warm] in the configuration")]
     Crawler(#[from] CrawlerError),

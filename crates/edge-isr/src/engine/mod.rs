@@ -3,6 +3,7 @@
 mod error;
 mod parts;
 mod rules;
+mod shared_key;
 mod site_handle;
 mod stores;
 
@@ -124,6 +125,8 @@ impl Engine {
         let stop = self.stop_following.clone();
         self.following
             .spawn(async move { follower.run(stop).await });
+        let (key, stop) = (self.site.key().clone(), self.stop_following.clone());
+        self.following.spawn(key.keep_up(self.clock(), stop));
     }
 
     fn work(&mut self, parts: Parts) {
@@ -176,7 +179,7 @@ impl Engine {
             sender: Arc::clone(&self.sender),
             recorder: self.site.recorder(),
             clock: self.clock(),
-            warmup_key: Some(self.site.warmup_key()),
+            warmup_key: Some(self.site.key().key()),
             revalidator: self.revalidator(),
         };
         Ok(Edge::new(
@@ -196,7 +199,7 @@ impl Engine {
             sender: Arc::clone(&self.sender),
             recorder: self.site.recorder(),
             revalidator: Some(self.revalidator()),
-            warmup: Some(self.site.warmup_key()),
+            warmup: Some(self.site.key().key()),
             site: parts::site(self.config()),
             url_rules: self.config().urls.clone(),
             dialects: config.dialects.clone(),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use isr_core::{CdnConnector, Clock, Recorder, Revalidator, Store, Warmer, WarmupKey};
+use isr_core::{CdnConnector, Clock, Recorder, Revalidator, Store, StoreError, Warmer};
 use isr_edge::EdgeConnector;
 use isr_metrics::Metrics;
 use isr_pipeline::{Intake, TokioClock};
 use isr_warm::Crawler;
 use tokio::sync::Notify;
 
+use super::shared_key::SharedKey;
 use super::{StartError, parts, stores};
 use crate::config::Config;
 
@@ -24,7 +25,7 @@ pub struct SiteHandle {
     metrics: Arc<Metrics>,
     tiers: Vec<Arc<dyn CdnConnector>>,
     crawler: Arc<Crawler>,
-    warmup_key: WarmupKey,
+    key: SharedKey,
 }
 
 impl SiteHandle {
@@ -48,8 +49,8 @@ impl SiteHandle {
         let names = tiers.iter().map(|tier| tier.name().to_owned());
         let metrics = Arc::new(Metrics::new(names));
         let recorder: Arc<dyn Recorder> = metrics.clone();
-        let warmup_key = config.warm.key.key()?;
-        let crawler = parts::crawler(&config, &warmup_key, &clock, &recorder)?;
+        let key = SharedKey::new(config.warm.key.clone(), &store);
+        let crawler = parts::crawler(&config, &key.key(), &clock, &recorder)?;
         Ok(Self {
             config,
             store,
@@ -57,8 +58,18 @@ impl SiteHandle {
             metrics,
             tiers,
             crawler,
-            warmup_key,
+            key,
         })
+    }
+
+    /// Has warm-up requests signed by the store's secret, unless the configuration has a key for that:
+    /// until then the processes of a site do not know one another's.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store answers.
+    pub async fn share_key(&self) -> Result<(), StoreError> {
+        self.key.ask().await
     }
 
     /// The configuration it was opened with.
@@ -108,8 +119,8 @@ impl SiteHandle {
         self.metrics.clone()
     }
 
-    pub(super) fn warmup_key(&self) -> WarmupKey {
-        self.warmup_key.clone()
+    pub(super) const fn key(&self) -> &SharedKey {
+        &self.key
     }
 
     /// Gives up warm-up requests under way.

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Clock, Collected, Cursor, GraphStatistics, News, PageTags, PageUrl,
-    Position, Receipt, SenderId, SenderReport, SenderState, StoreError, TagGraph, Target, UrlChunk,
+    Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph, Target,
+    UrlChunk,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use parking_lot::Mutex;
@@ -48,6 +49,10 @@ impl FlakyStore {
 impl TagGraph for FlakyStore {
     async fn position(&self) -> Result<Position, StoreError> {
         self.here()?.position().await
+    }
+
+    async fn secret(&self) -> Result<Secret, StoreError> {
+        self.here()?.secret().await
     }
 
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError> {

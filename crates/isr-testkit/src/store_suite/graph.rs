@@ -57,6 +57,13 @@ pub async fn binding_again_unchanged_changes_nothing(fixture: &impl StoreFixture
     );
 }
 
+pub async fn a_secret_is_everybodys_and_of_some_length(fixture: &impl StoreFixture) {
+    let one = fixture.store().secret().await.unwrap();
+    let other = fixture.store().secret().await.unwrap();
+    assert_eq!(one, other);
+    assert_eq!(one.expose().len(), 64);
+}
+
 pub async fn an_unknown_tag_has_no_pages(fixture: &impl StoreFixture) {
     let store = fixture.store();
     bind_now(&*store, "/1", &["post:1"]).await;

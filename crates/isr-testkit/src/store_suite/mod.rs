@@ -35,6 +35,7 @@ macro_rules! store_behaviour {
             a_bound_page_is_found_by_each_of_its_tags,
             binding_again_keeps_the_tags_of_older_copies,
             binding_again_unchanged_changes_nothing,
+            a_secret_is_everybodys_and_of_some_length,
             an_unknown_tag_has_no_pages,
             an_unknown_page_has_no_tags,
             an_unbound_page_is_found_no_more,

@@ -262,6 +262,9 @@ impl TagGraph for Graph {
     async fn position(&self) -> Result<Position, StoreError> {
         unreachable!("{ONLY_BINDS}")
     }
+    async fn secret(&self) -> Result<Secret, StoreError> {
+        unreachable!("{ONLY_BINDS}")
+    }
     async fn unbind(&self, _: &[PageUrl]) -> Result<u64, StoreError> {
         unreachable!("{ONLY_BINDS}")
     }
