@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::origin::{Script, ScriptedOrigin};
-use crate::support::tls::{Authority, TlsFront};
+use crate::support::tls::{Authority, TlsFront, self_signed};
 use crate::support::{HOST, Setup};
 
 /// A site whose origin is on this machine, behind TLS, trusted as far as its own authority is.
@@ -68,6 +68,17 @@ async fn an_origin_is_connected_to_by_its_own_name_and_told_the_sites() {
     let seen = &site.origin.seen()[0];
     assert_eq!(seen.field("host"), Some(HOST));
     assert_eq!(seen.field("x-forwarded-host"), Some(HOST));
+}
+
+#[tokio::test]
+async fn an_origin_may_speak_for_itself() {
+    let (server, certificate) = self_signed("localhost");
+    let origin = ScriptedOrigin::start(|_| Script::ok(&[], "body")).await;
+    let front = TlsFront::start(server, origin.address).await;
+    let setup = setup(front.address, &[]).with(|setup| {
+        setup.origin.extra_roots = vec![certificate];
+    });
+    assert_eq!(setup.start(origin).await.get("/").await.text, "body");
 }
 
 #[tokio::test]
