@@ -302,6 +302,13 @@ fn worker(raw: &raw::Worker, faults: &mut Faults) -> WorkerConfig {
         enabled: raw.enabled,
         concurrency: faults.number("worker.concurrency", raw.concurrency, 1..=256),
         lease: faults.within("worker.lease", raw.lease, SECOND..=HOUR),
+        poll: faults.within("worker.poll", raw.poll, 10 * MILLISECOND..=MINUTE),
+        backoff: faults.within("worker.backoff", raw.backoff, 10 * MILLISECOND..=HOUR),
+        longest_backoff: faults.within(
+            "worker.longest_backoff",
+            raw.longest_backoff,
+            10 * MILLISECOND..=DAY,
+        ),
         attempts: faults.number("worker.attempts", raw.attempts, 1..=1000),
     }
 }

@@ -282,8 +282,14 @@ pub struct WorkerConfig {
     pub concurrency: NonZeroU16,
     /// How long a worker that says nothing keeps its claim.
     pub lease: Duration,
+    /// How often the queue is looked at when nobody says that there is something in it.
+    pub poll: Duration,
     /// How often a revalidation is tried without progress before it is given up on.
     pub attempts: NonZeroU32,
+    /// The longest delay after the first failed attempt.
+    pub backoff: Duration,
+    /// The longest delay after any.
+    pub longest_backoff: Duration,
 }
 
 /// The admin API.

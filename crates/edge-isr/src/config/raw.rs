@@ -170,7 +170,10 @@ pub(super) struct Worker {
     pub(super) enabled: bool,
     pub(super) concurrency: u16,
     pub(super) lease: Span,
+    pub(super) poll: Span,
     pub(super) attempts: u32,
+    pub(super) backoff: Span,
+    pub(super) longest_backoff: Span,
 }
 
 impl Default for Worker {
@@ -179,7 +182,10 @@ impl Default for Worker {
             enabled: true,
             concurrency: 4,
             lease: Span::seconds(30),
+            poll: Span::millis(250),
             attempts: 8,
+            backoff: Span::seconds(1),
+            longest_backoff: Span::seconds(300),
         }
     }
 }

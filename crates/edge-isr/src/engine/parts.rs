@@ -87,7 +87,10 @@ pub(super) fn worker_options(config: &Config) -> WorkerOptions {
     WorkerOptions {
         concurrency: usize::from(config.worker.concurrency.get()),
         lease: config.worker.lease,
+        idle_poll: config.worker.poll,
         attempts: config.worker.attempts.get(),
+        first_delay: config.worker.backoff,
+        longest_delay: config.worker.longest_backoff,
         ..WorkerOptions::new(format!("worker-{}", Uuid::now_v7().simple()))
     }
 }
