@@ -17,7 +17,7 @@ const LOG_BYTES: NonZeroU64 = NonZeroU64::new(256 * 1024).unwrap();
 const BATCH: u64 = 200;
 
 /// The most calls until something is to have happened.
-const CALLS: u64 = 3_000;
+const CALLS: u64 = 500;
 
 fn options(durability: Durability) -> SqliteOptions {
     SqliteOptions {
