@@ -283,7 +283,7 @@ impl Engine {
 
     /// The configuration it was started with.
     #[must_use]
-    pub const fn config(&self) -> &Config {
+    pub fn config(&self) -> &Config {
         self.site.config()
     }
 

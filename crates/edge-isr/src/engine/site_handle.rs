@@ -19,7 +19,8 @@ use crate::config::Config;
 /// A store in memory is known to its process alone, so a handle on one has a site to itself.
 #[derive(Debug)]
 pub struct SiteHandle {
-    config: Config,
+    /// On the heap, since handles are moved about in futures.
+    config: Box<Config>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -52,7 +53,7 @@ impl SiteHandle {
         let key = SharedKey::new(config.warm.key.clone(), &store);
         let crawler = parts::crawler(&config, &key.key(), &clock, &recorder)?;
         Ok(Self {
-            config,
+            config: Box::new(config),
             store,
             clock,
             metrics,
@@ -74,7 +75,7 @@ impl SiteHandle {
 
     /// The configuration it was opened with.
     #[must_use]
-    pub const fn config(&self) -> &Config {
+    pub fn config(&self) -> &Config {
         &self.config
     }
 
