@@ -218,7 +218,8 @@ pub(crate) struct Server {
     /// The admin API of the running server; the configuration's `listen.admin` if not given
     #[arg(long, value_name = "URL", env = "EDGE_ISR_SERVER")]
     pub(crate) server: Option<String>,
-    /// A file that holds the API's token; else `EDGE_ISR_TOKEN`, else the configuration's
+    /// A file that holds the API's token; else `EDGE_ISR_TOKEN`, else, without --server, the
+    /// configuration's
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 }
@@ -274,7 +275,7 @@ Examples:
     /// Show every key with its effective value and where that came from; secrets as ***
     #[command(after_help = "\
 Examples:
-  edge-isr config print > edge-isr.toml")]
+  edge-isr config print > every-key.toml")]
     Print,
 }
 

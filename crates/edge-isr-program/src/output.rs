@@ -1,6 +1,6 @@
 //! Everything that the program writes to the terminal.
 
-use std::io::{IsTerminal as _, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use owo_colors::OwoColorize as _;
@@ -26,27 +26,19 @@ impl Output {
     }
 
     /// Writes a result: as JSON when that was asked for, else as text.
-    #[expect(
-        clippy::print_stdout,
-        reason = "this is the module that writes to the terminal"
-    )]
     pub(crate) fn result<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) {
         if self.json {
             let json = serde_json::to_string_pretty(value).expect("results have a form in JSON");
-            println!("{json}");
+            write(&json);
         } else {
-            println!("{}", text().trim_end());
+            write(text().trim_end());
         }
     }
 
     /// Writes one line of what is going on; nothing when JSON was asked for.
-    #[expect(
-        clippy::print_stdout,
-        reason = "this is the module that writes to the terminal"
-    )]
     pub(crate) fn line(self, text: impl AsRef<str>) {
         if !self.json {
-            println!("{}", text.as_ref());
+            write(text.as_ref());
         }
     }
 
@@ -122,6 +114,22 @@ impl Output {
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// Writes a line to standard output. Whoever reads no further, as `head` does, misses nothing.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the module that writes to the terminal"
+)]
+fn write(line: &str) {
+    let mut output = stdout().lock();
+    match writeln!(output, "{line}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: standard output cannot be written: {error}");
+            std::process::exit(1);
+        }
+        _ => {}
     }
 }
 

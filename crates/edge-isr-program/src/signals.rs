@@ -29,6 +29,14 @@ impl StopSignals {
         listen().map_err(Failure::asked)
     }
 
+    /// Ends something in good order, unless another signal says that it has taken long enough.
+    pub(crate) async fn or_end(&mut self, ending: impl Future<Output = ()>) {
+        tokio::select! {
+            () = ending => {}
+            () = self.any() => tracing::warn!("ended at once: what was under way was broken off"),
+        }
+    }
+
     /// Waits for one of them.
     pub(crate) async fn any(&mut self) {
         tokio::select! {

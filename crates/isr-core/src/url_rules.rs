@@ -216,9 +216,25 @@ fn push_origin(out: &mut Buffer, scheme: Scheme, authority: &str) -> Result<(), 
     Ok(())
 }
 
+/// Whether a domain is made of what names of hosts are made of. The URL Standard lets more through, also
+/// the `*` that would mean any host to somebody further on.
+fn is_host_name(domain: &str) -> bool {
+    let is_label = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty()
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    domain
+        .strip_suffix('.')
+        .unwrap_or(domain)
+        .split('.')
+        .all(is_label)
+}
+
 fn push_host(out: &mut Buffer, host: &str) -> Result<(), UrlFault> {
     let spelled = match Host::parse(host).map_err(|_| UrlFault::Host)? {
-        Host::Domain(domain) => domain,
+        Host::Domain(domain) if is_host_name(&domain) => domain,
+        Host::Domain(_) => return Err(UrlFault::Host),
         Host::Ipv4(address) => Ipv4Addr::to_string(&address),
         Host::Ipv6(address) => format!("[{}]", Ipv6Addr::to_string(&address)),
     };

@@ -40,7 +40,11 @@ impl Intake {
 #[async_trait]
 impl Revalidator for Intake {
     async fn revalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
-        let receipt = self.store.invalidate(receipt).await?;
+        let stored = self.store.invalidate(receipt).await;
+        let receipt = stored.inspect_err(|_| {
+            let operation = "invalidate";
+            self.recorder.record(&Event::StoreFailed { operation });
+        })?;
         if let (Some(follower), Some(position)) = (&self.follower, &receipt.position) {
             follower.catch_up(position).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use isr_core::{Clock, JobStore, Receipt, RevalidationId, StoreError, TierState};
+use isr_core::{Clock, JobStore, Phase, Receipt, RevalidationId, StoreError, TierState};
 
 /// How often a receipt is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -19,15 +19,16 @@ pub enum Awaited {
 }
 
 impl Awaited {
-    /// Whether a receipt has come so far, given the names of the tiers that are edges.
-    fn reached(self, receipt: &Receipt, edge: &str) -> bool {
+    /// Whether a receipt has come so far, given the name of the tier that is the built-in edge.
+    #[must_use]
+    pub fn reached(self, receipt: &Receipt, edge: &str) -> bool {
         match self {
             Self::Edges => receipt.tiers.iter().any(|tier| {
                 tier.connector == edge
                     && matches!(tier.state, TierState::Confirmed | TierState::Settled)
             }),
             Self::Settled => receipt.settled,
-            Self::Done => receipt.phase.is_final(),
+            Self::Done => receipt.phase == Phase::Done,
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use edge_isr::core::{
     Bind, BindOutcome, Generation, PageReason, PageUrl, PageWork, Policy, Position, TagSet,
-    UrlRules, VariantKey,
+    VariantKey,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::{Body, Parameters};
 use super::items::{Items, at_most, url_parameter};
 use super::problem::Problem;
-use super::{Admin, Shared};
+use super::{Admin, Shared, SitePages};
 use std::time::Duration;
 
 /// Pages that one call binds or unbinds.
@@ -78,7 +78,7 @@ pub(super) async fn bind(
 ) -> Result<Json<BindAnswer>, Problem> {
     at_most("pages", request.pages.len(), MOST_PAGES)?;
     let position = admin.store.position().await?;
-    let binds = binds(&request.pages, &admin.urls, &position)?;
+    let binds = binds(&request.pages, &admin.pages, &position)?;
     let outcomes = admin.store.bind(&binds).await?;
     purge_the_unknown_again(&admin, &request.pages, &binds, &outcomes).await?;
     let answer = |(bind, outcome): (&Bind, &BindOutcome)| BoundPage {
@@ -92,13 +92,12 @@ pub(super) async fn bind(
 }
 
 /// Reads every page, or names every item at fault.
-fn binds(pages: &[BindPage], rules: &UrlRules, position: &Position) -> Result<Vec<Bind>, Problem> {
+fn binds(pages: &[BindPage], site: &SitePages, position: &Position) -> Result<Vec<Bind>, Problem> {
     let mut items = Items::default();
     let mut binds = Vec::with_capacity(pages.len());
     for (index, page) in pages.iter().enumerate() {
         let place = |field: &str| format!("pages[{index}].{field}");
-        let url = rules.normalise(&page.url).map(|normalised| normalised.url);
-        let url = items.note(&place("url"), url);
+        let url = items.note(&place("url"), site.page(&page.url));
         let tags = items.tags(&place("tags"), &page.tags);
         let tags = items.note(&place("tags"), TagSet::try_from_iter(tags));
         let given: Option<Generation> =
@@ -181,7 +180,7 @@ pub(super) async fn unbind(
 ) -> Result<Json<UnbindAnswer>, Problem> {
     at_most("pages", request.urls.len(), MOST_PAGES)?;
     let mut items = Items::default();
-    let urls: Vec<PageUrl> = items.urls("urls", &request.urls, &admin.urls);
+    let urls: Vec<PageUrl> = items.former_urls("urls", &request.urls, &admin.pages);
     items.done()?;
     Ok(Json(UnbindAnswer {
         unbound: admin.store.unbind(&urls).await?,
@@ -190,6 +189,7 @@ pub(super) async fn unbind(
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct OfPage {
     /// The page's absolute URL.
@@ -215,7 +215,7 @@ pub(super) async fn generation(
     State(admin): Shared,
     Parameters(of): Parameters<OfPage>,
 ) -> Result<Json<GenerationAnswer>, Problem> {
-    let url = url_parameter(&admin.urls, &of.url)?;
+    let url = url_parameter(&admin.pages, &of.url)?;
     let generation = admin
         .store
         .position()

@@ -1,8 +1,8 @@
 //! Reading requests, with problem details for what cannot be read.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -36,6 +36,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
         let read: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
         match read {
             Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => Err(problem(rejection.status(), &rejection)),
+        }
+    }
+}
+
+/// The one variable segment of a path. One that is no UTF-8 is answered with 400.
+#[derive(Debug)]
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read: Result<Path<String>, PathRejection> =
+            Path::from_request_parts(parts, state).await;
+        match read {
+            Ok(Path(segment)) => Ok(Self(segment)),
             Err(rejection) => Err(problem(rejection.status(), &rejection)),
         }
     }

@@ -104,7 +104,7 @@ pub(super) async fn replay(
             items.parsed(&format!("revalidations[{index}]"), Some(text));
         jobs.extend(id.map(JobKey::Revalidation));
     }
-    let pages: Vec<PageUrl> = items.urls("pages", &request.pages, &admin.urls);
+    let pages: Vec<PageUrl> = items.former_urls("pages", &request.pages, &admin.pages);
     jobs.extend(pages.into_iter().map(JobKey::Page));
     items.done()?;
     if request.all {

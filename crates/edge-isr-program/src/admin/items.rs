@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use edge_isr::core::{InvalidUrl, PageUrl, Tag, UrlRules};
+use edge_isr::core::{PageUrl, Tag};
 use http::StatusCode;
 
 use super::problem::{ItemFault, Problem};
+use super::site_pages::SitePages;
 
 /// Reads items and keeps what is wrong with them.
 #[derive(Debug, Default)]
@@ -19,9 +20,24 @@ impl Items {
         self.each(place, texts, Tag::new)
     }
 
-    /// Reads URLs by the site's rules.
-    pub(super) fn urls(&mut self, place: &str, texts: &[String], rules: &UrlRules) -> Vec<PageUrl> {
-        self.each(place, texts, |text| page(rules, text))
+    /// Reads URLs of the site's pages.
+    pub(super) fn urls(
+        &mut self,
+        place: &str,
+        texts: &[String],
+        pages: &SitePages,
+    ) -> Vec<PageUrl> {
+        self.each(place, texts, |text| pages.page(text))
+    }
+
+    /// Reads URLs of pages that the site has, or had under other hosts.
+    pub(super) fn former_urls(
+        &mut self,
+        place: &str,
+        texts: &[String],
+        pages: &SitePages,
+    ) -> Vec<PageUrl> {
+        self.each(place, texts, |text| pages.former_page(text))
     }
 
     /// Reads one item that may be missing.
@@ -72,19 +88,14 @@ impl Items {
     }
 }
 
-/// Reads a URL by the site's rules.
-fn page(rules: &UrlRules, text: &str) -> Result<PageUrl, InvalidUrl> {
-    rules.normalise(text).map(|normalised| normalised.url)
-}
-
 /// Reads the one URL of a request's query.
 ///
 /// # Errors
 ///
 /// A problem that names the parameter.
-pub(super) fn url_parameter(rules: &UrlRules, text: &str) -> Result<PageUrl, Problem> {
+pub(super) fn url_parameter(pages: &SitePages, text: &str) -> Result<PageUrl, Problem> {
     let mut items = Items::default();
-    let url = items.note("url", page(rules, text));
+    let url = items.note("url", pages.page(text));
     items.done()?;
     Ok(url.expect("a URL without a fault was read"))
 }

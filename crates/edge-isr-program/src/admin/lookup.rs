@@ -1,14 +1,14 @@
 //! Looking things up: the pages of a tag, the tags of a page, the state of the graph.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use edge_isr::core::{Cursor, SenderState, Target};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::body::Parameters;
+use super::body::{Parameters, Segment};
 use super::items::{Items, url_parameter};
 use super::problem::Problem;
 
@@ -17,6 +17,7 @@ const MOST_PAGES: usize = 1000;
 
 /// Where in a tag's pages.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Chunk {
     /// The `next` of the answer before.
@@ -48,7 +49,7 @@ pub(crate) struct TagView {
     ))]
 pub(super) async fn tag(
     State(admin): Shared,
-    Path(text): Path<String>,
+    Segment(text): Segment,
     Parameters(chunk): Parameters<Chunk>,
 ) -> Result<Json<TagView>, Problem> {
     let mut items = Items::default();
@@ -70,6 +71,7 @@ pub(super) async fn tag(
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct OfPage {
     /// The page's absolute URL.
@@ -107,7 +109,7 @@ pub(super) async fn url(
     State(admin): Shared,
     Parameters(of): Parameters<OfPage>,
 ) -> Result<Json<PageView>, Problem> {
-    let url = url_parameter(&admin.urls, &of.url)?;
+    let url = url_parameter(&admin.pages, &of.url)?;
     let Some(known) = admin.store.tags_for(&url).await? else {
         return Err(Problem::new(
             StatusCode::NOT_FOUND,

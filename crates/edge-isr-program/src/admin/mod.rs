@@ -15,6 +15,7 @@ mod plan;
 mod problem;
 mod receipts;
 mod revalidate;
+mod site_pages;
 mod views;
 mod warm;
 
@@ -27,9 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use edge_isr::SiteHandle;
-use edge_isr::core::{
-    CdnConnector, RevalidateOptions, Revalidator, Secret, Store, UrlRules, Warmer,
-};
+use edge_isr::core::{CdnConnector, Clock, RevalidateOptions, Revalidator, Secret, Store, Warmer};
 use edge_isr::edge::EdgeConnector;
 
 pub(crate) use self::dead_letters::{DeadLetterList, DeadLetterView, ReplayAnswer, ReplayRequest};
@@ -39,6 +38,7 @@ pub(crate) use self::plan::{PlanView, TierPlan};
 pub(crate) use self::problem::Problem;
 pub(crate) use self::receipts::ReceiptList;
 pub(crate) use self::revalidate::{Asker, RevalidateAnswer, RevalidateRequest, Wait};
+pub(crate) use self::site_pages::SitePages;
 pub(crate) use self::views::{ModeView, ReceiptView, TargetView, TierView};
 pub(crate) use self::warm::{WarmAnswer, WarmedView};
 
@@ -54,8 +54,10 @@ pub(crate) struct Admin {
     pub(crate) tiers: Vec<Arc<dyn CdnConnector>>,
     /// The name of the tier that is the built-in edge.
     pub(crate) edge_tier: String,
-    /// Which URLs are one page.
-    pub(crate) urls: UrlRules,
+    /// Which URLs are pages of the site.
+    pub(crate) pages: SitePages,
+    /// Where time comes from.
+    pub(crate) clock: Arc<dyn Clock>,
     /// What a revalidation does when its caller chooses nothing.
     pub(crate) defaults: RevalidateOptions,
     /// How long after its last byte a response may still be stored by a tier.
@@ -81,7 +83,8 @@ impl Admin {
             warmer: site.warmer(),
             tiers: site.tiers().to_vec(),
             edge_tier: EdgeConnector::NAME.to_owned(),
-            urls: config.urls.clone(),
+            pages: SitePages::new(config.urls.clone(), config.site.hosts.clone()),
+            clock: site.clock(),
             defaults: config.revalidate.clone(),
             settling_time: config.settling_time,
             token: None,
@@ -127,6 +130,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .merge(guarded)
         .layer(DefaultBodyLimit::max(largest_body))
         .with_state(admin)

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 
 use super::{bind, dead_letters, health, lookup, receipts, revalidate, warm};
 
@@ -51,7 +51,31 @@ pub(crate) fn document() -> Document {
         "token",
         SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
     );
+    let problem = RefOr::T(any_problem());
+    components.responses.insert("Problem".to_owned(), problem);
+    let problem = RefOr::Ref(Ref::from_response_name("Problem"));
+    for path in document.paths.paths.values_mut() {
+        let operations = [&mut path.get, &mut path.post];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            responses.insert("default".to_owned(), problem.clone());
+        }
+    }
     document
+}
+
+/// What is answered to a request that cannot be carried out for a reason that any may have.
+fn any_problem() -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
+    ResponseBuilder::new()
+        .description(
+            "Something is wrong with the request (400, 404, 405, 413, 415, 422), no token or a wrong one \
+             came with it (401), or the store failed (500, 503)",
+        )
+        .content("application/problem+json", content)
+        .build()
 }
 
 /// Answers with the description of the API.

@@ -1,20 +1,21 @@
 //! Receipts of revalidations.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use edge_isr::core::RevalidationId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::body::Parameters;
+use super::body::{Parameters, Segment};
 use super::items::Items;
 use super::problem::Problem;
 use super::views::ReceiptView;
 
 /// How many receipts.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Newest {
     /// At most so many: 1 to 1000. Default: 50.
@@ -56,7 +57,7 @@ pub(super) async fn list(
     ))]
 pub(super) async fn one(
     State(admin): Shared,
-    Path(text): Path<String>,
+    Segment(text): Segment,
 ) -> Result<Json<ReceiptView>, Problem> {
     let mut items = Items::default();
     let id: Option<RevalidationId> = items.parsed("id", Some(&text));

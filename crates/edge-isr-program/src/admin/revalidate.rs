@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use edge_isr::core::{
-    Receipt, RevalidateOptions, RevalidationId, Source, StoreError, Target, Targets, TierState,
+    Receipt, RevalidateOptions, RevalidationId, Source, StoreError, Target, Targets,
 };
+use edge_isr::pipeline::{Awaited, await_receipt};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, timeout_at};
 use utoipa::ToSchema;
 
 use super::body::Body;
@@ -19,9 +19,6 @@ use super::plan::{PlanView, plan};
 use super::problem::Problem;
 use super::views::{ModeView, ReceiptView};
 use super::{Admin, Shared};
-
-/// How often a receipt that is waited for is looked at.
-const POLL: Duration = Duration::from_millis(20);
 
 /// How long a caller waits who does not say, in seconds.
 const DEFAULT_TIMEOUT: u64 = 30;
@@ -98,18 +95,13 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
-    fn is_over(self, receipt: &Receipt, edge_tier: &str) -> bool {
-        let acknowledged = |state| matches!(state, TierState::Confirmed | TierState::Settled);
-        receipt.phase.is_final()
-            || match self {
-                Self::None => true,
-                Self::Edges => receipt
-                    .tiers
-                    .iter()
-                    .any(|tier| tier.connector == edge_tier && acknowledged(tier.state)),
-                Self::Settled => receipt.settled,
-                Self::Done => false,
-            }
+    const fn awaited(self) -> Option<Awaited> {
+        match self {
+            Self::None => None,
+            Self::Edges => Some(Awaited::Edges),
+            Self::Settled => Some(Awaited::Settled),
+            Self::Done => Some(Awaited::Done),
+        }
     }
 }
 
@@ -131,7 +123,7 @@ pub(crate) enum RevalidateAnswer {
          body = RevalidateAnswer),
         (status = 202, description = "Stored durably, and not as far yet as was asked for",
          body = RevalidateAnswer),
-        (status = 413, description = "The body is too large", body = Problem),
+        (status = 409, description = "The id is that of another revalidation; nothing was stored", body = Problem),
         (status = 422, description = "An item is malformed; nothing was applied", body = Problem),
         (status = 503, description = "The store is away; whether anything was stored is unknown, and \
          asking again with the same id is safe", body = Problem),
@@ -154,23 +146,18 @@ pub(super) async fn revalidate(
     if let Some(id) = id {
         receipt = receipt.with_id(id);
     }
+    let (targets, id) = (receipt.targets.clone(), receipt.id);
     let receipt = admin.revalidator.revalidate(receipt).await?;
-    let seconds = request
-        .timeout_seconds
-        .unwrap_or(DEFAULT_TIMEOUT)
-        .min(LONGEST_TIMEOUT);
-    let receipt = wait(&admin, receipt, request.wait, Duration::from_secs(seconds)).await?;
-    let over = request.wait != Wait::None && request.wait.is_over(&receipt, &admin.edge_tier);
-    let status = if over {
-        StatusCode::OK
-    } else {
-        StatusCode::ACCEPTED
+    if receipt.targets != targets {
+        let detail = format!("{id} is the name of another revalidation: give this one a new name");
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let (status, receipt) = match request.wait.awaited() {
+        Some(awaited) => wait(&admin, receipt, awaited, request.timeout_seconds).await?,
+        None => (StatusCode::ACCEPTED, receipt),
     };
-    Ok((
-        status,
-        Json(RevalidateAnswer::Receipt(ReceiptView::from(&receipt))),
-    )
-        .into_response())
+    let answer = RevalidateAnswer::Receipt(ReceiptView::from(&receipt));
+    Ok((status, Json(answer)).into_response())
 }
 
 fn read(
@@ -179,11 +166,11 @@ fn read(
 ) -> Result<(Targets, Option<RevalidationId>), Problem> {
     let mut items = Items::default();
     let tags = items.tags("tags", &request.tags);
-    let urls = items.urls("urls", &request.urls, &admin.urls);
-    let prefixes = items.urls("prefixes", &request.prefixes, &admin.urls);
+    let urls = items.urls("urls", &request.urls, &admin.pages);
+    let prefixes = items.urls("prefixes", &request.prefixes, &admin.pages);
     let hosts = request.hosts.iter().enumerate();
     let hosts: Vec<String> = hosts
-        .filter_map(|(index, host)| items.note(&format!("hosts[{index}]"), read_host(admin, host)))
+        .filter_map(|(index, host)| items.note(&format!("hosts[{index}]"), admin.pages.host(host)))
         .collect();
     let id = items.parsed("id", request.id.as_ref());
     let list = (tags.into_iter().map(Target::Tag))
@@ -207,35 +194,23 @@ fn read(
     Ok((targets.map_err(refused)?, id))
 }
 
-/// A host in canonical spelling: that of a URL with it.
-fn read_host(admin: &Admin, host: &str) -> Result<String, String> {
-    let refused = || format!("`{host}` is no host: write it as in a URL, such as example.com:8443");
-    if host.contains(['/', '?', '#', '@']) {
-        return Err(refused());
-    }
-    let page = admin
-        .urls
-        .normalise(&format!("https://{host}/"))
-        .map_err(|_| refused())?;
-    Ok(page.url.host().to_owned())
-}
-
 /// Waits until a revalidation has come as far as was asked for, or the time is up.
 async fn wait(
     admin: &Admin,
-    mut receipt: Receipt,
-    wait: Wait,
-    patience: Duration,
-) -> Result<Receipt, StoreError> {
-    let deadline = Instant::now() + patience;
-    while !wait.is_over(&receipt, &admin.edge_tier) {
-        if timeout_at(deadline, sleep(POLL)).await.is_err() {
-            break;
-        }
-        match admin.revalidator.receipt(&receipt.id).await? {
-            Some(newer) => receipt = newer,
-            None => break,
-        }
-    }
-    Ok(receipt)
+    receipt: Receipt,
+    awaited: Awaited,
+    seconds: Option<u64>,
+) -> Result<(StatusCode, Receipt), StoreError> {
+    let (store, clock) = (&*admin.store, &*admin.clock);
+    let seconds = seconds.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST_TIMEOUT);
+    let patience = Duration::from_secs(seconds);
+    let edge = &admin.edge_tier;
+    let newer = await_receipt(store, clock, &receipt.id, awaited, edge, patience).await?;
+    let receipt = newer.unwrap_or(receipt);
+    let status = if awaited.reached(&receipt, edge) {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok((status, receipt))
 }

@@ -12,15 +12,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use edge_isr::core::{
     Capabilities, CdnConnector, Completion, ConnectorError, PurgeBatch, PurgeReceipt, Receipt,
-    Reference, RevalidateOptions, RevalidationId, Revalidator, Secret, Store, StoreError, UrlRules,
-    WarmOutcome, WarmRequest, Warmer,
+    Reference, RevalidateOptions, RevalidationId, Revalidator, Secret, SiteOrigin, Store,
+    StoreError, UrlRules, WarmOutcome, WarmRequest, Warmer,
 };
 use edge_isr::graph::{MemoryOptions, MemoryStore};
+use edge_isr::pipeline::TokioClock;
 use isr_testkit::HandClock;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::{Admin, router};
+use super::{Admin, SitePages, router};
 
 /// Stores revalidations; nobody carries them out.
 #[derive(Debug)]
@@ -128,7 +129,11 @@ impl Api {
             warmer: Arc::new(SaysWarm),
             tiers: vec![Arc::new(ByUrl::new())],
             edge_tier: "edge".into(),
-            urls: UrlRules::default(),
+            pages: SitePages::new(
+                UrlRules::default(),
+                vec![SiteOrigin::parse("https://a.example").unwrap()],
+            ),
+            clock: Arc::new(TokioClock::new()),
             defaults: RevalidateOptions::default(),
             settling_time: Duration::from_secs(2),
             token: token.map(Secret::new),

@@ -60,7 +60,7 @@ pub(super) async fn warm(
 ) -> Result<Json<WarmAnswer>, Problem> {
     at_most("pages", request.urls.len(), MOST_PAGES)?;
     let mut items = Items::default();
-    let urls = items.urls("urls", &request.urls, &admin.urls);
+    let urls = items.urls("urls", &request.urls, &admin.pages);
     items.done()?;
     let requests = requests(&admin, urls).await?;
     let outcomes = admin.warmer.warm(&requests).await;

@@ -133,16 +133,19 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.send(Request {
-            method: Method::GET,
-            url,
-            body: None,
-            patience: PATIENCE,
-        })
-        .await
+        let (_, answer) = self
+            .send(Request {
+                method: Method::GET,
+                url,
+                body: None,
+                patience: PATIENCE,
+            })
+            .await?;
+        Ok(answer)
     }
 
-    /// Sends a request for something to be done; `wait` is how long the server was asked to wait.
+    /// Sends a request for something to be done; `wait` is how long the server was asked to wait. The
+    /// status tells whether it came about.
     ///
     /// # Errors
     ///
@@ -152,7 +155,7 @@ impl Client {
         path: &[&str],
         body: &impl Serialize,
         wait: Duration,
-    ) -> Result<T, Failure> {
+    ) -> Result<(StatusCode, T), Failure> {
         self.send(Request {
             method: Method::POST,
             url: self.url(path),
@@ -172,15 +175,19 @@ impl Client {
         url
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, Failure> {
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<(StatusCode, T), Failure> {
         let (status, body): (StatusCode, Bytes) = match &self.reached {
             Reached::Server(server) => server.send(request).await?,
             Reached::Direct(direct) => direct.send(request).await?,
         };
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| {
+            let answer = serde_json::from_slice(&body).map_err(|error| {
                 Failure::Unreachable(format!("{} answered nonsense: {error}", self.name()))
-            });
+            })?;
+            return Ok((status, answer));
         }
         let problem: Option<Problem> = serde_json::from_slice(&body).ok();
         Err(self.refused(status, problem.as_ref()))
@@ -208,7 +215,7 @@ impl Client {
         match status {
             StatusCode::UNAUTHORIZED => Failure::Usage(format!(
                 "{} refused the request: {text} \
-                 (give --token-file, {TOKEN_VARIABLE}, or admin.token in the configuration)",
+                 (give --token-file or {TOKEN_VARIABLE}; without --server, admin.token of the configuration is sent)",
                 self.name()
             )),
             StatusCode::BAD_REQUEST

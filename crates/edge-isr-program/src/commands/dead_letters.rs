@@ -39,7 +39,7 @@ async fn replay(
         pages,
         all: arguments.all,
     };
-    let answer: ReplayAnswer = client
+    let (_, answer): (_, ReplayAnswer) = client
         .post(&["dead-letters", "replay"], &request, Duration::ZERO)
         .await?;
     output.result(&answer, || match answer.replayed {

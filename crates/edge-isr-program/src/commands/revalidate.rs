@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::admin::{Asker, ModeView, ReceiptView, RevalidateAnswer, RevalidateRequest, Wait};
 use crate::cli;
 use crate::client::Client;
@@ -52,7 +54,7 @@ pub(super) async fn send(
         _ => Wait::None,
     };
     request.timeout_seconds = Some(wait.timeout);
-    let answer: RevalidateAnswer = client
+    let (status, answer): (_, RevalidateAnswer) = client
         .post(&["revalidate"], &request, Duration::from_secs(wait.timeout))
         .await?;
     match &answer {
@@ -62,12 +64,15 @@ pub(super) async fn send(
         }
         RevalidateAnswer::Receipt(receipt) => {
             output.result(receipt, || render::receipt(receipt, output));
-            verdict(receipt, request.wait, wait.timeout)
+            let waited = request.wait != Wait::None;
+            let late = waited && status != StatusCode::OK;
+            verdict(receipt, late.then_some(wait.timeout))
         }
     }
 }
 
-fn verdict(receipt: &ReceiptView, wait: Wait, timeout: u64) -> Result<(), Failure> {
+/// Whether all went well. `late` is how many seconds were waited in vain.
+fn verdict(receipt: &ReceiptView, late: Option<u64>) -> Result<(), Failure> {
     if receipt.phase == "failed" {
         let error = receipt.error.as_deref().unwrap_or("see the receipt");
         return Err(Failure::Asked(format!("the revalidation failed: {error}")));
@@ -77,11 +82,11 @@ fn verdict(receipt: &ReceiptView, wait: Wait, timeout: u64) -> Result<(), Failur
             "the revalidation failed on a tier: see above".into(),
         ));
     }
-    if wait == Wait::Settled && !receipt.settled {
-        return Err(Failure::Asked(format!(
-            "not settled within {timeout} s; it goes on: status --receipt {}",
+    match late {
+        Some(seconds) => Err(Failure::Asked(format!(
+            "it has not come so far within {seconds} s, and goes on: status --receipt {}",
             receipt.id
-        )));
+        ))),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -42,8 +42,8 @@ pub(super) async fn run(
         )
     });
     signals.any().await;
-    output.line("stopping: requests under way are finished first");
-    server.stop().await;
+    output.line("stopping: requests under way are finished first; a second signal breaks them off");
+    signals.or_end(server.stop()).await;
     Ok(())
 }
 

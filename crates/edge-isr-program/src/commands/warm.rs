@@ -21,7 +21,7 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     let client = Client::new(&arguments.server, file, output).await?;
-    let answer: WarmAnswer = client
+    let (_, answer): (_, WarmAnswer) = client
         .post(&["warm"], &json!({"urls": arguments.urls}), PATIENCE)
         .await?;
     output.result(&answer, || render::warmed(&answer));

@@ -32,6 +32,6 @@ pub(super) async fn run(file: Option<&Path>, output: Output) -> Result<(), Failu
     });
     signals.any().await;
     output.line("stopping: what had begun is handed back");
-    process.stop().await;
+    signals.or_end(process.stop()).await;
     Ok(())
 }

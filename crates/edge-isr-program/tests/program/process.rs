@@ -124,14 +124,15 @@ pub(crate) struct Serving {
 impl Serving {
     /// Asks it to end, as a supervisor does, and answers with its exit status.
     pub(crate) async fn terminate(mut self) -> Option<i32> {
-        let pid = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .unwrap();
-        assert!(sent.success());
+        self.signal("-TERM").await;
         self.child.wait().await.unwrap().code()
+    }
+
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.await.unwrap().success());
     }
 
     /// The status, the `Cache-Status` and the body that a path of the edge is answered with.

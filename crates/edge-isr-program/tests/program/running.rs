@@ -1,5 +1,7 @@
 //! A running server, used from the command line.
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::process::{Place, http, origin};
 
 #[tokio::test]
@@ -144,6 +146,65 @@ async fn without_a_server_the_store_itself_is_asked_and_a_worker_does_the_rest()
         .await
         .expect("the worker carries it out");
     assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn waiting_for_what_does_not_come_about_fails() {
+    let place = Place::before(&origin().await, "[worker]\nenabled = false\n");
+    let serving = place.serve(&[]).await;
+    let command = [
+        "revalidate",
+        "a",
+        "--timeout",
+        "1",
+        "--server",
+        &serving.admin,
+    ];
+    for wait in ["--wait", "--wait-edges"] {
+        let waited = place.run(&[&command[..], &[wait]].concat()).await;
+        assert_eq!(waited.status(), 1, "{wait}: {}", waited.errors());
+        let told = waited.errors();
+        assert!(told.contains("has not come so far within 1 s"), "{told}");
+    }
+    assert_eq!(serving.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let place = Place::before(&origin().await, "");
+    let serving = place.serve(&[]).await;
+    let address = serving.edge.strip_prefix("http://").unwrap();
+    let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+    // Accepted, and so waited for.
+    serving.visit("/a").await;
+    serving.signal("-TERM").await;
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(serving.terminate().await, Some(0));
+    let mut rest = Vec::new();
+    let _ = half.read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn whoever_reads_no_further_gets_no_complaint() {
+    let place = Place::new("");
+    let mut child = place
+        .command(&["config", "print"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().await.unwrap();
+    assert_eq!(
+        ended.stderr,
+        b"",
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    assert_eq!(ended.status.code(), Some(0));
 }
 
 #[tokio::test]

@@ -93,6 +93,15 @@ fn what_is_no_page_is_refused() {
     check("http://", Err(UrlFault::Host));
     check("http:///a", Err(UrlFault::Host));
     check("http://a b/", Err(UrlFault::Host));
+    check("http://*/", Err(UrlFault::Host));
+    check("http://*.example/", Err(UrlFault::Host));
+    check("http://a..b/", Err(UrlFault::Host));
+    check("http://./", Err(UrlFault::Host));
+    check("http://a&b/", Err(UrlFault::Host));
+    check(
+        "http://my_host-1.example./",
+        Ok("http://my_host-1.example./"),
+    );
     check("http://[::1/", Err(UrlFault::Host));
     check("http://[::1]x/", Err(UrlFault::Host));
     check("http://h\\x/", Err(UrlFault::Host));

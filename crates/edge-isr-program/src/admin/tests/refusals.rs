@@ -69,8 +69,21 @@ async fn what_is_no_json_or_has_the_wrong_shape_is_refused_as_a_problem() {
             "{body}"
         );
     }
-    let (status, _) = api.get("/v1/revalidate").await;
-    assert_eq!(status, 405);
+    for (method, path, expected) in [
+        (http::Method::GET, "/v1/revalidate", 405),
+        (http::Method::POST, "/healthz", 405),
+        (http::Method::GET, "/v1/tags/%ff", 400),
+        (http::Method::GET, "/v1/receipts?limt=5", 400),
+        (http::Method::GET, "/v1/no-such-thing", 404),
+    ] {
+        let request = api.http.request(method, format!("{}{path}", api.base));
+        let (status, problem) = api.answer(request).await;
+        assert_eq!(
+            (status, &problem["status"]),
+            (expected, &json!(expected)),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]

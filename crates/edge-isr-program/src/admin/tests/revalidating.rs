@@ -49,6 +49,39 @@ async fn the_same_request_twice_happens_once() {
 }
 
 #[tokio::test]
+async fn a_name_that_another_revalidation_has_is_refused() {
+    let api = Api::start().await;
+    let id = "0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f";
+    api.post("/v1/revalidate", &json!({"tags": ["a"], "id": id}))
+        .await;
+    let other = json!({"tags": ["b"], "id": id});
+    let (status, problem) = api.post("/v1/revalidate", &other).await;
+    assert_eq!(status, 409, "{problem}");
+    let (_, graph) = api.get("/v1/graph").await;
+    assert_eq!(graph["revalidations"], json!([1]));
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_are_refused_and_nothing_is_applied() {
+    let api = Api::start().await;
+    let foreign = "https://b.example/";
+    for request in [
+        json!({"tags": ["a"], "urls": [foreign]}),
+        json!({"tags": ["a"], "prefixes": [foreign]}),
+        json!({"tags": ["a"], "hosts": ["*"]}),
+    ] {
+        let (status, problem) = api.post("/v1/revalidate", &request).await;
+        assert_eq!(status, 422, "{problem}");
+    }
+    let (status, problem) = api.post("/v1/warm", &json!({"urls": [foreign]})).await;
+    assert_eq!(status, 422);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("is no page of this site"), "{problem}");
+    let (_, graph) = api.get("/v1/graph").await;
+    assert_eq!(graph["revalidations"], json!([0]));
+}
+
+#[tokio::test]
 async fn a_dry_run_counts_pages_and_calls_and_does_nothing() {
     let api = Api::start().await;
     for number in 0..150 {

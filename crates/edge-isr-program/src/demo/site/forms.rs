@@ -91,7 +91,7 @@ async fn tell(state: &State, tags: Vec<String>) -> Result<(), NoPage> {
             tags,
             ..RevalidateRequest::default()
         };
-        let _: RevalidateAnswer = server
+        let (_, _): (_, RevalidateAnswer) = server
             .post(&["revalidate"], &request, Duration::ZERO)
             .await?;
     }
