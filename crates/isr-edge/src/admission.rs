@@ -6,8 +6,8 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, VARY};
 use http::{HeaderMap, HeaderName, StatusCode};
 use isr_core::cache_control::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use isr_core::{
-    CacheControl, NotShareable, Policy, Tag, TagHeader, TagSet, VaryRule, shareable_response, tag,
-    vary,
+    CacheControl, NotShareable, Policy, Tag, TagHeader, TagSeparator, TagSet, VaryRule,
+    shareable_response, tag, vary,
 };
 
 use crate::fields::EDGE_CDN_CACHE_CONTROL;
@@ -164,6 +164,32 @@ pub(crate) fn initial_age(
     (said + took).max(Duration::from_secs(apparent.as_secs().saturating_sub(1)))
 }
 
+/// Fields in which applications that were written for a cache of their own name the tags of a page.
+/// They purge by these tags, so these tags have to be known here too.
+static APPLICATIONS: [TagHeader; 3] = [
+    // Drupal, API Platform.
+    TagHeader::Custom {
+        name: HeaderName::from_static("cache-tags"),
+        separator: TagSeparator::CommaOrSpace,
+    },
+    // FOSHttpCache, Symfony.
+    TagHeader::Custom {
+        name: HeaderName::from_static("x-cache-tags"),
+        separator: TagSeparator::CommaOrSpace,
+    },
+    // Magento.
+    TagHeader::Custom {
+        name: HeaderName::from_static("x-magento-tags"),
+        separator: TagSeparator::Comma,
+    },
+];
+
+/// Every field in which tags of a page are looked for.
+pub(crate) fn tag_headers() -> impl Iterator<Item = &'static TagHeader> {
+    static KNOWN: [TagHeader; 5] = TagHeader::KNOWN;
+    KNOWN.iter().chain(&APPLICATIONS)
+}
+
 /// What a response was made from: the tags it names, those of its rules, the build that it is of, and
 /// its status unless 200.
 pub(crate) fn tags_of(
@@ -173,9 +199,10 @@ pub(crate) fn tags_of(
     build: Option<&Tag>,
 ) -> Result<TagSet, NotAdmitted> {
     let mut tags = route.tags.map_err(|_| NotAdmitted::Tags)?;
-    let report = TagHeader::parse_known(headers, &mut tags);
-    if !report.is_complete() {
-        return Err(NotAdmitted::Tags);
+    for header in tag_headers() {
+        if !header.parse(headers, &mut tags).is_complete() {
+            return Err(NotAdmitted::Tags);
+        }
     }
     let status = (status != StatusCode::OK).then(|| tag("status", status.as_u16()));
     tags.try_extend(build.cloned().into_iter().chain(status))

@@ -50,19 +50,15 @@ impl Inner {
         let binds = [bind];
         let answer = tokio::time::timeout(self.options.bind_timeout, self.graph.bind(&binds));
         match answer.await {
-            Ok(Ok(outcomes)) => outcomes.first().copied(),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "a page could not be bound");
-                self.recorder
-                    .record(&Event::StoreFailed { operation: "bind" });
-                None
+            Ok(Ok(outcomes)) => {
+                self.binding.worked();
+                return outcomes.first().copied();
             }
-            Err(_) => {
-                tracing::warn!("a page could not be bound in time");
-                self.recorder
-                    .record(&Event::StoreFailed { operation: "bind" });
-                None
-            }
+            Ok(Err(error)) => self.binding.failed(&error),
+            Err(error) => self.binding.failed(&error),
         }
+        let operation = "bind";
+        self.recorder.record(&Event::StoreFailed { operation });
+        None
     }
 }

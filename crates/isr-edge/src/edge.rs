@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::HOST;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -20,8 +22,10 @@ use crate::admission::TARGETS;
 use crate::body::{EdgeBody, RequestBody};
 use crate::cache_status::Forward;
 use crate::collapse::{Fetches, Uncacheable};
+use crate::fields::HopByHop;
 use crate::options::{EdgeOptions, UnknownHost};
 use crate::origin::Origin;
+use crate::outage::Outage;
 use crate::present::own_response;
 use crate::purge;
 use crate::rule::Rules;
@@ -65,6 +69,10 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) warmup_key: Option<WarmupKey>,
     pub(crate) revalidator: Arc<dyn Revalidator>,
+    /// Whether pages cannot be bound.
+    pub(crate) binding: Outage,
+    /// Whether revalidations cannot be accepted.
+    pub(crate) accepting: Outage,
 }
 
 impl fmt::Debug for Edge {
@@ -98,6 +106,8 @@ impl Edge {
             clock: parts.clock,
             warmup_key: parts.warmup_key,
             revalidator: parts.revalidator,
+            binding: Outage::of("binding pages to their tags"),
+            accepting: Outage::of("accepting revalidations"),
         }))
     }
 
@@ -107,23 +117,15 @@ impl Edge {
         B::Error: Into<BoxError>,
     {
         let inner = Arc::clone(&self.0);
-        match request.method().as_str() {
-            "CONNECT" | "BAN" => {
-                let status = StatusCode::NOT_IMPLEMENTED;
-                return EdgeFuture::ready(own_response(
-                    status,
-                    Forward::Method,
-                    "unsupported_method",
-                ));
-            }
-            "PURGE" | "PURGEKEYS" => {
-                let (parts, _) = request.into_parts();
-                return EdgeFuture::later(async move { purge::answer(&inner, &parts).await });
-            }
-            _ => {}
-        }
         let (mut parts, body) = request.into_parts();
-        let Some(errand) = Errand::of(&inner, &parts) else {
+        if let Some(refusal) = refusal(&parts) {
+            return EdgeFuture::ready(refusal);
+        }
+        if purge::is_purge(&parts.method) {
+            return EdgeFuture::later(async move { purge::answer(&inner, &parts).await });
+        }
+        let hop = HopByHop::take(&mut parts.headers);
+        let Some(errand) = Errand::of(&inner, &parts, hop) else {
             let status = match inner.options.unknown_host {
                 UnknownHost::Misdirected => StatusCode::MISDIRECTED_REQUEST,
                 UnknownHost::NotFound => StatusCode::NOT_FOUND,
@@ -162,6 +164,20 @@ impl Inner {
         let took = self.clock.now().saturating_sub(started);
         self.recorder.record(&Event::Answered { outcome, took });
     }
+}
+
+/// Refuses what no origin is asked for: a tunnel, and a request that names two hosts, of which others
+/// on its way may have read another one (RFC 9112 §3.2).
+fn refusal(parts: &Parts) -> Option<Response<EdgeBody>> {
+    let (status, why, detail) = if parts.method == Method::CONNECT {
+        let status = StatusCode::NOT_IMPLEMENTED;
+        (status, Forward::Method, "unsupported_method")
+    } else if parts.headers.get_all(HOST).iter().nth(1).is_some() {
+        (StatusCode::BAD_REQUEST, Forward::Bypass, "several_hosts")
+    } else {
+        return None;
+    };
+    Some(own_response(status, why, detail))
 }
 
 fn boxed<B>(body: B) -> RequestBody

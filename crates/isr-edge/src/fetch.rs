@@ -12,12 +12,10 @@ use http::header::{
     RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use isr_core::{
-    Event, Flight, Footprint, GENERATION_HEADER, Generation, NotShareable, TagHeader, VariantKey,
-};
+use isr_core::{Event, Flight, Footprint, GENERATION_HEADER, Generation, NotShareable, VariantKey};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::admission::{NotAdmitted, admit, initial_age, tags_of};
+use crate::admission::{NotAdmitted, admit, initial_age, tag_headers, tags_of};
 use crate::body::{EdgeBody, OriginBody, RequestBody, no_request_body};
 use crate::collapse::{FailedAs, Outcome, Ticket};
 use crate::edge::Inner;
@@ -178,9 +176,7 @@ impl Fetch {
     ) {
         let mut headers = stored.headers.clone();
         freshen(&mut headers, response.headers());
-        let tags_named = TagHeader::KNOWN
-            .iter()
-            .any(|known| headers.contains_key(known.name()));
+        let tags_named = tag_headers().any(|field| headers.contains_key(field.name()));
         let known = (!tags_named).then_some(&stored.footprint);
         match self.head(stored.status, &mut headers, known, took) {
             Err(reason) => {
@@ -276,7 +272,7 @@ impl Fetch {
         let announced = http_body::Body::size_hint(&body).lower();
         let origin_status = head.status;
         if announced > limit {
-            self.too_large();
+            self.unshared();
             let content = Content::Streamed(EdgeBody::origin(body));
             let shared = SharedReply {
                 head,
@@ -304,7 +300,7 @@ impl Fetch {
         let mut pump = Pump::new(body, frames, limit);
         match pump.collect().await {
             Collected::Whole(bytes) => self.store(Arc::new(StoredResponse::new(head, bytes))),
-            Collected::TooLarge => self.too_large(),
+            Collected::TooLarge => self.unshared(),
             Collected::Broken => self.finish(Outcome::Again),
         }
         pump.finish().await;
@@ -322,7 +318,8 @@ impl Fetch {
         self.finish(Outcome::Stored(response));
     }
 
-    fn too_large(&mut self) {
+    /// Nobody else can have what came: it was for one visitor alone, or too large to be kept.
+    fn unshared(&mut self) {
         let page = self.visit.page.url.clone();
         self.inner.uncacheable.mark(page, self.inner.clock.now());
         self.finish(Outcome::Unshared);
@@ -333,7 +330,7 @@ impl Fetch {
         if let Some(stored) = self.stored.take() {
             self.not_shared(&stored, reason, response);
         } else {
-            self.too_large();
+            self.unshared();
             self.send(Reply::Own {
                 response,
                 reason: reason.as_str(),
@@ -349,7 +346,7 @@ impl Fetch {
         response: Response<EdgeBody>,
     ) {
         self.inner.storage.remove(stored);
-        self.too_large();
+        self.unshared();
         self.send(Reply::Own {
             response,
             reason: reason.as_str(),

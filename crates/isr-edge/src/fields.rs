@@ -7,8 +7,10 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use isr_core::{GENERATION_HEADER, SiteOrigin, TagHeader, WARMUP_HEADER};
+use isr_core::{GENERATION_HEADER, SiteOrigin, WARMUP_HEADER};
+use smallvec::SmallVec;
 
+use crate::admission::tag_headers;
 use crate::options::{EdgeOptions, contains};
 
 /// The targeted field that speaks to this cache alone (RFC 9213 §2).
@@ -17,14 +19,53 @@ pub const EDGE_CDN_CACHE_CONTROL: HeaderName =
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const PURGE_CACHE_TAGS: HeaderName = HeaderName::from_static("cache-tags");
+
+/// What proxies tell applications of a request under no standard's name, besides `X-Forwarded-*`.
+/// Applications build URLs and links from these, so that a visitor's own could end up on pages that
+/// others get.
+const TOLD_BY_PROXIES: [HeaderName; 3] = [
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// The beginning of the names of all fields of that kind.
+const X_FORWARDED: &str = "x-forwarded-";
+
+/// What a request says about its connection that still matters once those fields are gone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HopByHop {
+    /// The protocol that the visitor wants to change to, if he does.
+    pub(crate) upgrade: Option<HeaderValue>,
+    /// Whether the request has a body of unknown length.
+    pub(crate) chunked: bool,
+}
+
+impl HopByHop {
+    /// Takes the fields about the connection out of a visitor's request (RFC 9110 §7.6.1), before
+    /// anything is made of the others: what `Connection` lists never reaches the origin, so it must
+    /// neither select a variant nor count as a credential. `TE: trailers` stays, as it is passed on.
+    pub(crate) fn take(headers: &mut HeaderMap) -> Self {
+        let upgrade = wants_upgrade(headers).then(|| headers.get(UPGRADE).cloned());
+        let chunked = headers.contains_key(TRANSFER_ENCODING);
+        let trailers = accepts_trailers(headers);
+        remove_hop_by_hop(headers);
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        Self {
+            upgrade: upgrade.flatten(),
+            chunked,
+        }
+    }
+}
 
 /// Removes the fields that are about one connection: those that `Connection` lists, and those known
 /// to be (RFC 9110 §7.6.1). `Host` stays, whatever `Connection` says.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let listed: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -49,7 +90,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Whether a request wants to change the protocol of its connection (RFC 9110 §7.8). A wish for
 /// HTTP/2, which RFC 9113 §3.1 has withdrawn, is not taken up: it would keep pages from the cache.
-pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
+fn wants_upgrade(headers: &HeaderMap) -> bool {
     let listed = headers
         .get_all(CONNECTION)
         .iter()
@@ -59,26 +100,22 @@ pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
     listed && protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
-/// Makes a visitor's fields fit to be sent to the origin: nothing about the visitor's connection,
-/// nothing that only this system may say, and who asked for which host.
+/// Makes a visitor's fields, without those about his connection, fit to be sent to the origin:
+/// nothing that only this system or a trusted proxy may say, and who asked for which host.
 pub(crate) fn prepare_request(
     headers: &mut HeaderMap,
     site: &SiteOrigin,
     peer: Option<IpAddr>,
     options: &EdgeOptions,
 ) {
-    let trailers = accepts_trailers(headers);
-    remove_hop_by_hop(headers);
     headers.remove(GENERATION_HEADER);
     headers.remove(WARMUP_HEADER);
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+    if headers.contains_key(TE) {
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     let trusted = peer.is_some_and(|peer| contains(&options.trusted_proxies, peer));
     if !trusted {
-        headers.remove(X_FORWARDED_FOR);
-        headers.remove(FORWARDED);
+        remove_told_by_proxies(headers);
     }
     let host = HeaderValue::from_str(site.host()).expect("a host name is visible ASCII");
     headers.insert(HOST, host.clone());
@@ -94,6 +131,33 @@ pub(crate) fn prepare_request(
         append_member(headers, FORWARDED, &forwarded(peer, site));
     }
     append_member(headers, VIA, "1.1 edge-isr");
+}
+
+fn remove_told_by_proxies(headers: &mut HeaderMap) {
+    headers.remove(FORWARDED);
+    let told: SmallVec<[HeaderName; 4]> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(X_FORWARDED) || TOLD_BY_PROXIES.contains(name))
+        .cloned()
+        .collect();
+    for name in told {
+        headers.remove(name);
+    }
+}
+
+/// Whether a request has been through a proxy, by the fields that proxies add.
+pub(crate) fn names_a_proxy(headers: &HeaderMap) -> bool {
+    const OF_CDNS: [HeaderName; 3] = [
+        HeaderName::from_static("cf-connecting-ip"),
+        HeaderName::from_static("true-client-ip"),
+        HeaderName::from_static("x-client-ip"),
+    ];
+    headers.keys().any(|name| {
+        name.as_str().starts_with(X_FORWARDED)
+            || [FORWARDED, VIA].contains(name)
+            || TOLD_BY_PROXIES.contains(name)
+            || OF_CDNS.contains(name)
+    })
 }
 
 /// One element of `Forwarded` (RFC 7239 §4); an IPv6 address stands in quotes and brackets (§6).
@@ -134,10 +198,9 @@ pub(crate) fn prepare_response(headers: &mut HeaderMap, options: &EdgeOptions) {
     headers.remove(EDGE_CDN_CACHE_CONTROL);
     headers.remove(GENERATION_HEADER);
     if !options.downstream.keep_tags {
-        for header in TagHeader::KNOWN {
+        for header in tag_headers() {
             headers.remove(header.name());
         }
-        headers.remove(PURGE_CACHE_TAGS);
     }
     append_member(headers, VIA, "1.1 edge-isr");
 }
@@ -183,12 +246,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_connection_is_about_is_known_once_its_fields_are_gone() {
+        let mut headers = map(&[
+            ("connection", "Upgrade, Cookie, transfer-encoding, te"),
+            ("upgrade", "websocket"),
+            ("te", "trailers;q=0.5, gzip, trailers"),
+            ("transfer-encoding", "chunked"),
+            ("cookie", "session=1"),
+            ("accept", "*/*"),
+        ]);
+        let hop = HopByHop::take(&mut headers);
+        assert_eq!(hop.upgrade, Some(HeaderValue::from_static("websocket")));
+        assert!(hop.chunked);
+        assert_eq!(headers, map(&[("te", "trailers"), ("accept", "*/*")]));
+        let hop = HopByHop::take(&mut headers);
+        assert!(hop.upgrade.is_none() && !hop.chunked);
+    }
+
+    #[test]
     fn the_origin_is_told_who_asked_for_what_and_visitors_cannot_lie_about_it() {
         let sent = [
             ("host", "evil.example"),
             ("x-forwarded-for", "1.2.3.4"),
             ("forwarded", "for=1.2.3.4"),
             ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-prefix", "/app"),
+            ("x-original-url", "/app"),
             ("x-edge-isr-generation", "0000000000000001-9"),
             ("x-edge-isr-warmup", "v1"),
             ("te", "trailers, gzip"),
@@ -208,8 +291,9 @@ mod tests {
         ];
         for (options, for_field, forwarded) in rows {
             let mut headers = map(&sent);
+            HopByHop::take(&mut headers);
             prepare_request(&mut headers, &options.hosts()[0], Some(peer), &options);
-            let expected = map(&[
+            let mut expected = map(&[
                 ("te", "trailers"),
                 ("connection", "te"),
                 ("host", "a.example"),
@@ -219,6 +303,12 @@ mod tests {
                 ("forwarded", forwarded),
                 ("via", "1.1 edge-isr"),
             ]);
+            if !options.trusted_proxies.is_empty() {
+                expected.extend(map(&[
+                    ("x-forwarded-prefix", "/app"),
+                    ("x-original-url", "/app"),
+                ]));
+            }
             assert_eq!(headers, expected);
         }
     }

@@ -39,6 +39,7 @@ mod forwarding;
 mod http_origin;
 mod options;
 mod origin;
+mod outage;
 mod partial;
 mod pass;
 mod patient;

@@ -29,7 +29,7 @@ pub struct EdgeOptions {
     /// Variants kept of one page, the newest; at least 1. Default: 16.
     pub variants_per_page: usize,
     /// How long a request waits for another's response before it asks the origin itself.
-    /// Default: 10 s.
+    /// Default: 5 s.
     pub collapse_wait: Duration,
     /// How long the origin may be silent before the head of its response has come. Default: 30 s.
     pub head_timeout: Duration,
@@ -40,7 +40,7 @@ pub struct EdgeOptions {
     /// How long the store may take for a bind before the response is sent without. Default: 1 s.
     pub bind_timeout: Duration,
     /// The shared lifetime of responses that could not be bound, and the age at which stored ones are
-    /// asked for again while the store is away. Default: 5 s.
+    /// asked for again while the store is away. Default: 10 s.
     pub degraded_lifetime: Duration,
     /// The longest lifetime that a rule's policy gives to redirects, 404 and 410. Default: 60 s.
     pub negative_lifetime: Duration,
@@ -59,9 +59,12 @@ pub struct EdgeOptions {
     /// What revalidations do that successful writes cause, and those that `PURGE` requests ask for;
     /// the latter have a mode of their own. Default: [`RevalidateOptions::default`].
     pub revalidate: RevalidateOptions,
-    /// From where `PURGE` requests are taken. Default: this machine.
+    /// From where `PURGE` requests are taken. Behind one of the `trusted_proxies` it is the visitor
+    /// whom that names who counts; whoever comes through any other proxy is refused. Default: this
+    /// machine.
     pub purge_from: PurgeAccess,
-    /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed. Default: none.
+    /// Proxies whose `Forwarded`, `X-Forwarded-*`, `X-Original-URL`, `X-Rewrite-URL` and `X-Real-IP` are
+    /// believed and passed on. From anybody else these are dropped. Default: none.
     pub trusted_proxies: Vec<IpNet>,
     /// What is in front of this cache. Default: nothing but visitors.
     pub downstream: Downstream,
@@ -145,12 +148,12 @@ impl EdgeOptions {
             memory_bytes: 256 * 1024 * 1024,
             largest_body: 8 * 1024 * 1024,
             variants_per_page: 16,
-            collapse_wait: Duration::from_secs(10),
+            collapse_wait: Duration::from_secs(5),
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
             upload_timeout: Duration::from_secs(30),
             bind_timeout: Duration::from_secs(1),
-            degraded_lifetime: Duration::from_secs(5),
+            degraded_lifetime: Duration::from_secs(10),
             negative_lifetime: Duration::from_mins(1),
             uncacheable_lifetime: Duration::from_secs(30),
             build_tag: None,
@@ -252,8 +255,8 @@ mod tests {
             (options.memory_bytes, options.largest_body),
             (268_435_456, 8_388_608)
         );
-        assert_eq!(options.collapse_wait, Duration::from_secs(10));
-        assert_eq!(options.degraded_lifetime, Duration::from_secs(5));
+        assert_eq!(options.collapse_wait, Duration::from_secs(5));
+        assert_eq!(options.degraded_lifetime, Duration::from_secs(10));
         assert!(!options.honour_no_cache && options.invalidate_on_write);
     }
 }

@@ -14,7 +14,7 @@ use crate::cache_status::{CacheStatus, Forward};
 use crate::collapse::FailedAs;
 use crate::edge::{EdgeFuture, Inner};
 use crate::fetch::{failed_as, generation_value};
-use crate::fields::{prepare_request, prepare_response, wants_upgrade};
+use crate::fields::{prepare_request, prepare_response};
 use crate::origin::OriginError;
 use crate::present::own_response;
 use crate::visit::Errand;
@@ -38,11 +38,9 @@ impl Inner {
         why: Forward,
     ) -> Response<EdgeBody> {
         let method = request.method().clone();
-        let upgrade = wants_upgrade(request.headers())
-            .then(|| request.headers().get(UPGRADE).cloned())
-            .flatten();
-        let visitor = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-        self.prepare(&errand, &mut request, upgrade.as_ref());
+        let upgrade = errand.hop.upgrade.as_ref();
+        let visitor = upgrade.map(|_| hyper::upgrade::on(&mut request));
+        self.prepare(&errand, &mut request);
         let response = match self.ask(request).await {
             Ok(response) => response,
             Err(error) => {
@@ -63,18 +61,13 @@ impl Inner {
     }
 
     /// The request as it goes to the origin, spelled as the visitor did.
-    fn prepare(
-        &self,
-        errand: &Errand,
-        request: &mut Request<RequestBody>,
-        upgrade: Option<&HeaderValue>,
-    ) {
+    fn prepare(&self, errand: &Errand, request: &mut Request<RequestBody>) {
         let safe = request.method().is_safe();
         *request.uri_mut() = Uri::from(errand.target.clone());
         *request.version_mut() = http::Version::HTTP_11;
         let headers = request.headers_mut();
         prepare_request(headers, &errand.site, errand.peer, &self.options);
-        if let Some(protocol) = upgrade {
+        if let Some(protocol) = &errand.hop.upgrade {
             wish_to_upgrade(headers, protocol);
         }
         let generation = errand
@@ -147,18 +140,13 @@ impl Inner {
         let receipt = Receipt::new(targets, options, Source::UnsafeRequest);
         let asked = self.revalidator.revalidate(receipt);
         match tokio::time::timeout(self.options.bind_timeout, asked).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, page = %page.url, "a write's page could not be invalidated");
-                self.recorder.record(&Event::StoreFailed {
-                    operation: "invalidate",
-                });
-            }
-            Err(_) => {
-                tracing::warn!(page = %page.url, "a write's page could not be invalidated in time");
-                self.recorder.record(&Event::StoreFailed {
-                    operation: "invalidate",
-                });
+            Ok(Ok(_)) => self.accepting.worked(),
+            Ok(Err(error)) => self.accepting.failed(&error),
+            Err(error) => {
+                // Whoever was asked did not live to record it.
+                self.accepting.failed(&error);
+                let operation = "invalidate";
+                self.recorder.record(&Event::StoreFailed { operation });
             }
         }
     }

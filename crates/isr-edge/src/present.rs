@@ -222,51 +222,52 @@ fn select(
         }
         return (StatusCode::NOT_MODIFIED, EdgeBody::empty());
     }
+    let head_only = visit.method == Method::HEAD;
     let bytes = match content {
-        Content::Streamed(body) if visit.method == Method::HEAD => {
-            drop(body);
-            return (status, EdgeBody::empty());
-        }
+        Content::Streamed(_) if head_only => return (status, EdgeBody::empty()),
         Content::Streamed(body) => return (status, body),
         Content::Whole(bytes) => bytes,
     };
-    let length = bytes.len() as u64;
     let part = if ok && visit.method == Method::GET {
+        let length = bytes.len() as u64;
         wanted_part(&visit.headers, length, entity_tag.as_ref(), last_modified)
     } else {
         Part::Whole
     };
+    let (status, bytes) = cut(status, headers, bytes, part);
+    let body = if head_only {
+        EdgeBody::empty()
+    } else {
+        EdgeBody::whole(bytes)
+    };
+    (status, body)
+}
+
+/// Cuts a part out of a body, and says which (RFC 9110 §15.3.7, §15.5.17).
+fn cut(
+    status: StatusCode,
+    headers: &mut HeaderMap,
+    bytes: Bytes,
+    part: Part,
+) -> (StatusCode, Bytes) {
+    let length = bytes.len();
     let (status, range, bytes) = match part {
-        Part::Whole => (status, None, bytes),
+        Part::Whole => return (status, bytes),
         Part::Unsatisfiable => (
             StatusCode::RANGE_NOT_SATISFIABLE,
-            Some(format!("bytes */{length}")),
+            format!("bytes */{length}"),
             Bytes::new(),
         ),
         Part::Bytes { first, last } => {
             let range = format!("bytes {first}-{last}/{length}");
             let (start, end) = (index(first), index(last) + 1);
-            (
-                StatusCode::PARTIAL_CONTENT,
-                Some(range),
-                bytes.slice(start..end),
-            )
+            (StatusCode::PARTIAL_CONTENT, range, bytes.slice(start..end))
         }
     };
-    if let Some(range) = range {
-        let value = HeaderValue::try_from(range).expect("digits are visible ASCII");
-        headers.insert(CONTENT_RANGE, value);
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-    }
-    let head_only = visit.method == Method::HEAD;
-    (
-        status,
-        if head_only {
-            EdgeBody::empty()
-        } else {
-            EdgeBody::whole(bytes)
-        },
-    )
+    let value = HeaderValue::try_from(range).expect("digits are visible ASCII");
+    headers.insert(CONTENT_RANGE, value);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    (status, bytes)
 }
 
 /// What names the state of a representation (RFC 9110 §8.8).

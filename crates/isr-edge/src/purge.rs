@@ -1,25 +1,31 @@
-//! `PURGE` requests, in the conventions of the clients that exist: one URL, or the tags in a header.
+//! Purge requests: who may send them, what they mean, and what is answered.
+
+mod access;
+mod convention;
+mod forwarding_fields;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, StatusCode};
-use isr_core::{
-    Event, Mode, Receipt, RevalidateOptions, Source, TagHeader, TagHeaderReport, TagSeparator,
-    TagSet, Target, Targets,
-};
+use http::{Method, StatusCode};
+use isr_core::{Receipt, RevalidateOptions, Source, Target, Targets};
 
+use self::convention::{Aim, Wish};
 use crate::body::EdgeBody;
 use crate::edge::Inner;
-use crate::options::PurgeAccess;
+use crate::fields::HopByHop;
 use crate::present::plain;
-use crate::visit::{Errand, Peer};
-
-const SOFT_PURGE: HeaderName = HeaderName::from_static("fastly-soft-purge");
-const XKEY_SOFT_PURGE: HeaderName = HeaderName::from_static("xkey-softpurge");
+use crate::visit::Errand;
 
 /// A refusal: its status, and what to do about it.
 type Refusal = (StatusCode, String);
 
-/// Answers `PURGE` and `PURGEKEYS` with the id of the receipt, or says why not.
+/// Whether a method is one by which caches are purged, in whatever convention. Such a request is
+/// answered here and never handed on to the origin, which could take it for its own.
+pub(crate) fn is_purge(method: &Method) -> bool {
+    let name = method.as_str().to_ascii_uppercase();
+    name.contains("PURGE") || name.contains("BAN") || name == "REFRESH"
+}
+
+/// Answers a purge request with the id of the receipt, or says why not.
 pub(crate) async fn answer(inner: &Inner, parts: &Parts) -> http::Response<EdgeBody> {
     match purge(inner, parts).await {
         Ok(receipt) => {
@@ -38,172 +44,64 @@ pub(crate) async fn answer(inner: &Inner, parts: &Parts) -> http::Response<EdgeB
 }
 
 async fn purge(inner: &Inner, parts: &Parts) -> Result<Receipt, Refusal> {
-    check_access(inner, parts)?;
-    let mode = mode(&parts.headers);
-    let targets = match tags(&parts.headers)? {
-        Some(tags) => Targets::new(tags.into_iter().map(Target::Tag)),
-        None if parts.method.as_str() == "PURGEKEYS" => {
-            return Err(refused(
-                "no tags given: name them in xkey-purge or xkey-softpurge",
-            ));
-        }
-        None => Targets::new([Target::Url(url(inner, parts)?)]),
-    };
-    let targets = targets.map_err(|error| refused(&error.to_string()))?;
+    access::check(inner, parts)?;
+    let Wish { aim, mode } = convention::read(parts)?;
+    let targets = targets(inner, parts, aim)?;
     let options = RevalidateOptions {
         mode,
         ..inner.options.revalidate.clone()
     };
     let receipt = Receipt::new(targets, options, Source::PurgeRequest);
-    inner
-        .revalidator
-        .revalidate(receipt)
-        .await
+    let accepted = inner.revalidator.revalidate(receipt).await;
+    accepted
+        .inspect(|_| inner.accepting.worked())
         .map_err(|error| {
-            tracing::warn!(%error, "a purge could not be accepted");
-            inner.recorder.record(&Event::StoreFailed {
-                operation: "invalidate",
-            });
+            inner.accepting.failed(&error);
             (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
         })
 }
 
-fn check_access(inner: &Inner, parts: &Parts) -> Result<(), Refusal> {
-    let access = &inner.options.purge_from;
-    if *access == PurgeAccess::Disabled {
-        return Err((
-            StatusCode::METHOD_NOT_ALLOWED,
-            "PURGE is switched off here".to_owned(),
-        ));
-    }
-    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-    if access.allows(peer) {
-        return Ok(());
-    }
-    let reason = "this address may not purge: add it to those that may".to_owned();
-    Err((StatusCode::FORBIDDEN, reason))
+fn targets(inner: &Inner, parts: &Parts, aim: Aim) -> Result<Targets, Refusal> {
+    let targets = match aim {
+        Aim::Everything => return Ok(Targets::everything()),
+        Aim::Tags(tags) => Targets::new(tags.into_iter().map(Target::Tag)),
+        Aim::Page => {
+            let errand = errand(inner, parts)?;
+            let url = page(inner, &errand, errand.target.as_str())?;
+            Targets::new([Target::Url(url)])
+        }
+        Aim::Beneath(path) => {
+            let url = page(inner, &errand(inner, parts)?, &path)?;
+            Targets::new([Target::Prefix(url)])
+        }
+        Aim::Host => {
+            let url = page(inner, &errand(inner, parts)?, "/")?;
+            Targets::new([Target::Host(url.host().to_owned())])
+        }
+    };
+    targets.map_err(|error| refused(&error.to_string()))
 }
 
-fn url(inner: &Inner, parts: &Parts) -> Result<isr_core::PageUrl, Refusal> {
-    let unknown = || {
-        (
-            StatusCode::NOT_FOUND,
-            "the host is not one of the site's".to_owned(),
-        )
-    };
-    let errand = Errand::of(inner, parts).ok_or_else(unknown)?;
-    let page = inner
-        .options
-        .url_rules
-        .page(&errand.site, errand.target.as_str());
+fn errand(inner: &Inner, parts: &Parts) -> Result<Errand, Refusal> {
+    Errand::of(inner, parts, HopByHop::default()).ok_or_else(|| {
+        let reason = "the host is not one of the site's: send one that is in site.hosts";
+        (StatusCode::NOT_FOUND, reason.to_owned())
+    })
+}
+
+fn page(inner: &Inner, errand: &Errand, target: &str) -> Result<isr_core::PageUrl, Refusal> {
+    let page = inner.options.url_rules.page(&errand.site, target);
     page.map(|page| page.url)
         .map_err(|error| refused(&error.to_string()))
 }
 
-/// Soft when the request says so, in the way of Fastly or of Varnish's xkey; hard otherwise, which is
-/// what `PURGE` means everywhere.
-fn mode(headers: &HeaderMap) -> Mode {
-    let fastly = headers
-        .get(SOFT_PURGE)
-        .is_some_and(|value| value.as_bytes() == b"1");
-    if fastly || headers.contains_key(XKEY_SOFT_PURGE) {
-        Mode::Soft
-    } else {
-        Mode::Hard
-    }
-}
-
-/// The tags that a request names in any of the headers in use; `None` when it has none of them.
-fn tags(headers: &HeaderMap) -> Result<Option<TagSet>, Refusal> {
-    let custom = |name: &'static str| TagHeader::Custom {
-        name: HeaderName::from_static(name),
-        separator: TagSeparator::CommaOrSpace,
-    };
-    let known = [
-        TagHeader::SurrogateKey,
-        TagHeader::XKey,
-        TagHeader::CacheTag,
-        custom("cache-tags"),
-        custom("xkey-purge"),
-        custom("xkey-softpurge"),
-    ];
-    let mut tags = TagSet::with_limit(Targets::LIMIT);
-    let mut report = TagHeaderReport::default();
-    let mut named = false;
-    for header in known
-        .iter()
-        .filter(|header| headers.contains_key(header.name()))
-    {
-        named = true;
-        report.absorb(header.parse(headers, &mut tags));
-    }
-    if let Some(invalid) = report.examples.first() {
-        return Err(refused(&invalid.to_string()));
-    }
-    if !report.is_complete() {
-        return Err(refused("too many tags for one purge: split them"));
-    }
-    Ok(named.then_some(tags))
-}
-
+/// A request that cannot be carried out as it stands.
 fn refused(reason: &str) -> Refusal {
     (StatusCode::UNPROCESSABLE_ENTITY, reason.to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-    use isr_core::Tag;
-
-    use super::*;
-
-    fn map(lines: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
-
-    type Row = (
-        &'static [(&'static str, &'static str)],
-        Option<&'static [&'static str]>,
-        Mode,
-    );
-
-    #[test]
-    fn a_purge_is_understood_in_every_clients_convention() {
-        let rows: &[Row] = &[
-            (&[], None, Mode::Hard),
-            (&[("fastly-soft-purge", "1")], None, Mode::Soft),
-            (&[("fastly-soft-purge", "0")], None, Mode::Hard),
-            (&[("surrogate-key", "a b")], Some(&["a", "b"]), Mode::Hard),
-            (
-                &[("surrogate-key", "a"), ("fastly-soft-purge", "1")],
-                Some(&["a"]),
-                Mode::Soft,
-            ),
-            (&[("xkey", "a b")], Some(&["a", "b"]), Mode::Hard),
-            (&[("xkey-purge", "a, b")], Some(&["a", "b"]), Mode::Hard),
-            (&[("xkey-softpurge", "a")], Some(&["a"]), Mode::Soft),
-            (&[("cache-tag", "a,b")], Some(&["a", "b"]), Mode::Hard),
-            (&[("cache-tags", "a,b")], Some(&["a", "b"]), Mode::Hard),
-            (&[("cache-tags", "")], Some(&[]), Mode::Hard),
-        ];
-        for (lines, expected, expected_mode) in rows {
-            let headers = map(lines);
-            let found = tags(&headers).unwrap();
-            let found: Option<Vec<&str>> = found
-                .as_ref()
-                .map(|tags| tags.iter().map(Tag::as_str).collect());
-            assert_eq!(found.as_deref(), *expected, "{lines:?}");
-            assert_eq!(mode(&headers), *expected_mode, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn a_tag_that_is_none_refuses_the_whole_purge() {
-        let refusal = tags(&map(&[("surrogate-key", "a \"b")])).unwrap_err();
-        assert_eq!(refusal.0, StatusCode::UNPROCESSABLE_ENTITY);
-    }
+/// A request in a convention that is not known here, or not to that extent.
+fn unsupported(what: &str, instead: &str) -> Refusal {
+    let reason = format!("{what} not supported, and nothing was purged: {instead}");
+    (StatusCode::NOT_IMPLEMENTED, reason)
 }

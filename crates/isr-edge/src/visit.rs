@@ -3,9 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use http::header::{
-    CONTENT_LENGTH, COOKIE, HOST, IF_MATCH, IF_UNMODIFIED_SINCE, PRAGMA, RANGE, TRANSFER_ENCODING,
-};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, IF_MATCH, IF_UNMODIFIED_SINCE, PRAGMA, RANGE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -17,7 +15,7 @@ use isr_core::{
 use crate::cache_status::Forward;
 use crate::decide::Asked;
 use crate::edge::Inner;
-use crate::fields::wants_upgrade;
+use crate::fields::HopByHop;
 
 /// The address that a request came from, as an extension of the request. [`serve`](crate::serve()) sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +32,8 @@ pub(crate) struct Errand {
     pub(crate) target: PathAndQuery,
     /// The page, when the target can be that of one.
     pub(crate) page: Option<NormalisedUrl>,
+    /// What was said about the visitor's connection.
+    pub(crate) hop: HopByHop,
 }
 
 /// A GET or HEAD for a page.
@@ -42,7 +42,7 @@ pub(crate) struct Visit {
     pub(crate) errand: Errand,
     pub(crate) page: NormalisedUrl,
     pub(crate) method: Method,
-    /// The visitor's fields, but for cookies that do not matter.
+    /// The visitor's fields, but for those about his connection and cookies that do not matter.
     pub(crate) headers: HeaderMap,
     /// What a verified warm-up request asks for.
     pub(crate) warm_up: Option<Warmup>,
@@ -51,7 +51,7 @@ pub(crate) struct Visit {
 
 impl Errand {
     /// Reads where a request is going; `None` when its host is not the site's.
-    pub(crate) fn of(inner: &Inner, parts: &Parts) -> Option<Self> {
+    pub(crate) fn of(inner: &Inner, parts: &Parts, hop: HopByHop) -> Option<Self> {
         let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         // The authority of an absolute target comes before `Host` (RFC 9112 §3.2.2).
         let host = parts
@@ -70,6 +70,7 @@ impl Errand {
             site,
             target,
             page,
+            hop,
         })
     }
 }
@@ -109,15 +110,16 @@ impl Visit {
     /// Why the request takes no part in caching. Cookies that do not matter are taken out of it, so
     /// that nothing can come to depend on them.
     fn bypass(&mut self, inner: &Inner) -> Option<Forward> {
-        let odd = [IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING];
+        let odd = [IF_MATCH, IF_UNMODIFIED_SINCE];
+        let hop = &self.errand.hop;
         let has_body = self
             .headers
             .get(CONTENT_LENGTH)
             .is_some_and(|length| length.as_bytes() != b"0");
-        if has_body || odd.iter().any(|name| self.headers.contains_key(name)) {
+        if has_body || hop.chunked || hop.upgrade.is_some() {
             return Some(Forward::Bypass);
         }
-        if wants_upgrade(&self.headers) {
+        if odd.iter().any(|name| self.headers.contains_key(name)) {
             return Some(Forward::Bypass);
         }
         match shareable_request(&self.method, &self.headers, inner.rules.unruled()) {

@@ -10,9 +10,13 @@ mod caching;
 #[cfg(test)]
 mod collapsing;
 #[cfg(test)]
+mod connection;
+#[cfg(test)]
 mod degraded;
 #[cfg(test)]
 mod passing;
+#[cfg(test)]
+mod purge_access;
 #[cfg(test)]
 mod purging;
 #[cfg(test)]

@@ -154,7 +154,7 @@ async fn a_response_breaks_off_when_nobody_can_be_told_of_it_any_more() {
         brief
             .assert_hit()
             .field("cache-control")
-            .contains("s-maxage=5"),
+            .contains("s-maxage=10"),
         "{brief:?}"
     );
 }

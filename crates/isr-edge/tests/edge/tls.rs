@@ -1,9 +1,7 @@
 //! Origins behind TLS, with certificates of an authority that is nobody else's.
 
 use std::convert::Infallible;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
@@ -11,10 +9,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tracing_subscriber::fmt::MakeWriter;
 
+use crate::support::log::Log;
 use crate::support::origin::{Script, ScriptedOrigin};
 use crate::support::tls::{Authority, TlsFront, self_signed};
 use crate::support::{HOST, Setup};
@@ -25,35 +22,6 @@ fn setup(front: SocketAddr, trusted: &[&Authority]) -> Setup {
         setup.url = Some(format!("https://localhost:{}", front.port()));
         setup.origin.extra_roots = trusted.iter().map(|authority| authority.root()).collect();
     })
-}
-
-/// Collects what is logged in this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A whole site for a test: a scripted origin, a store in memory, and the cache on a real socket.
 
+pub(crate) mod log;
 pub(crate) mod origin;
 pub(crate) mod store;
 pub(crate) mod tls;
@@ -17,9 +18,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use isr_core::{
-    BoxError, Clock, Mode, PageUrl, Policy, Receipt, RevalidateOptions, RevalidationId,
-    Revalidator, Secret, Sender, SenderOptions, SenderRole, SiteOrigin, Source, StoreError, Tag,
-    TagGraph as _, Target, Targets, WarmupKey,
+    BoxError, Clock, Event, Mode, NoRecorder, PageUrl, Policy, Receipt, Recorder,
+    RevalidateOptions, RevalidationId, Revalidator, Secret, Sender, SenderOptions, SenderRole,
+    SiteOrigin, Source, StoreError, Tag, TagGraph as _, Target, Targets, WarmupKey,
 };
 use isr_edge::{
     Edge, EdgeOptions, EdgeParts, HttpOrigin, HttpOriginOptions, Pattern, Rule, ServeOptions,
@@ -121,6 +122,25 @@ pub(crate) struct Setup {
     pub(crate) url: Option<String>,
     /// Whether the sender has heard from the store.
     pub(crate) informed: bool,
+    pub(crate) recorder: Arc<dyn Recorder>,
+}
+
+/// Takes note of which of the store's operations failed.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Mutex<Vec<String>>);
+
+impl Failures {
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+}
+
+impl Recorder for Failures {
+    fn record(&self, event: &Event<'_>) {
+        if let Event::StoreFailed { operation } = event {
+            self.0.lock().push((*operation).to_owned());
+        }
+    }
 }
 
 pub(crate) const HOST: &str = "a.example";
@@ -141,6 +161,7 @@ impl Setup {
             origin: HttpOriginOptions::default(),
             url: None,
             informed: true,
+            recorder: Arc::new(NoRecorder),
         }
     }
 
@@ -182,7 +203,7 @@ impl Setup {
         let parts = EdgeParts {
             graph: store.clone(),
             sender: sender.clone(),
-            recorder: Arc::new(isr_core::NoRecorder),
+            recorder: self.recorder,
             clock: clock.clone(),
             warmup_key: Some(WarmupKey::new(Secret::new(KEY)).unwrap()),
             revalidator: revalidator.clone(),
