@@ -201,7 +201,7 @@ pub struct EdgeConfig {
     pub invalidate_on_write: bool,
     /// Who may send `PURGE` requests; nobody when it is empty.
     pub purge_from: Vec<IpNet>,
-    /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed.
+    /// Proxies whose `Forwarded`, `X-Forwarded-For` and the like are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether a request for no host of the site's is taken as one for the first; `None` when that
     /// depends on whether there are others.

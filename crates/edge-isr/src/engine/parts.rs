@@ -141,3 +141,17 @@ pub(super) fn site(config: &Config) -> Site {
     let first = hosts.next().expect("a checked configuration has a host");
     hosts.fold(Site::new(first), Site::and)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edges_own_defaults_are_those_of_the_configuration() {
+        let site = "[site]\norigin = \"http://127.0.0.1:3000\"\nhosts = [\"https://a.example\"]\n";
+        let config = crate::config::parse(site).unwrap().config;
+        let configured = edge_options(&config).unwrap();
+        let own = EdgeOptions::new(config.site.hosts.clone()).unwrap();
+        assert_eq!(format!("{configured:#?}"), format!("{own:#?}"));
+    }
+}
