@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, VARY};
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, FORWARDED, VARY};
 use http::{HeaderMap, HeaderName, StatusCode};
 use isr_core::cache_control::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use isr_core::{
@@ -10,7 +10,7 @@ use isr_core::{
     shareable_response, tag, vary,
 };
 
-use crate::fields::EDGE_CDN_CACHE_CONTROL;
+use crate::fields::{EDGE_CDN_CACHE_CONTROL, X_FORWARDED_FOR};
 use crate::rule::Route;
 use crate::stored::Terms;
 
@@ -79,7 +79,7 @@ pub(crate) fn admit(
         headers.insert(VARY, value);
     }
     let vary = VaryRule::of(headers);
-    if vary == VaryRule::Star {
+    if is_for_one_visitor(&vary) {
         return Err(NotAdmitted::Not(NotShareable::VaryStar));
     }
     let must_revalidate = control.must_revalidate || control.proxy_revalidate;
@@ -90,6 +90,17 @@ pub(crate) fn admit(
         vary,
         bound: true,
     })
+}
+
+/// Whether no other request can be known to select the response (RFC 9111 §4.1): it depends on what no
+/// field says, or on the visitor's address, which is written into these on the way to the origin.
+fn is_for_one_visitor(vary: &VaryRule) -> bool {
+    match vary {
+        VaryRule::Star => true,
+        VaryRule::Fields(fields) => fields
+            .iter()
+            .any(|field| [FORWARDED, X_FORWARDED_FOR].contains(field)),
+    }
 }
 
 /// A policy whose freshness lifetime is at most `limit`, and at least a second.

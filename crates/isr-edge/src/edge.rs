@@ -22,7 +22,7 @@ use crate::admission::TARGETS;
 use crate::body::{EdgeBody, RequestBody};
 use crate::cache_status::Forward;
 use crate::collapse::{Fetches, Uncacheable};
-use crate::fields::HopByHop;
+use crate::fields::{HopByHop, believe_only_proxies};
 use crate::options::{EdgeOptions, UnknownHost};
 use crate::origin::Origin;
 use crate::outage::Outage;
@@ -132,6 +132,7 @@ impl Edge {
             };
             return EdgeFuture::ready(own_response(status, Forward::Bypass, "unknown_host"));
         };
+        believe_only_proxies(&mut parts.headers, errand.peer, &inner.options);
         let page = errand.page.clone();
         if let (true, Some(page)) = (matches!(parts.method, Method::GET | Method::HEAD), page) {
             let visit = Visit::new(&inner, errand, page, &mut parts);

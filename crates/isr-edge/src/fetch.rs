@@ -107,7 +107,7 @@ impl Fetch {
         let headers = request.headers_mut();
         *headers = self.visit.headers.clone();
         let errand = &self.visit.errand;
-        prepare_request(headers, &errand.site, errand.peer, &self.inner.options);
+        prepare_request(headers, &errand.site, errand.peer);
         for field in [
             RANGE,
             IF_RANGE,

@@ -66,7 +66,7 @@ impl Inner {
         *request.uri_mut() = Uri::from(errand.target.clone());
         *request.version_mut() = http::Version::HTTP_11;
         let headers = request.headers_mut();
-        prepare_request(headers, &errand.site, errand.peer, &self.options);
+        prepare_request(headers, &errand.site, errand.peer);
         if let Some(protocol) = &errand.hop.upgrade {
             wish_to_upgrade(headers, protocol);
         }

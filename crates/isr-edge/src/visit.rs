@@ -42,7 +42,8 @@ pub(crate) struct Visit {
     pub(crate) errand: Errand,
     pub(crate) page: NormalisedUrl,
     pub(crate) method: Method,
-    /// The visitor's fields, but for those about his connection and cookies that do not matter.
+    /// The visitor's fields, but for those about his connection, claims that nobody can check, and
+    /// cookies that do not matter.
     pub(crate) headers: HeaderMap,
     /// What a verified warm-up request asks for.
     pub(crate) warm_up: Option<Warmup>,

@@ -73,6 +73,30 @@ async fn a_visitor_cannot_say_what_only_a_proxy_knows() {
 }
 
 #[tokio::test]
+async fn what_an_untrusted_visitor_claims_selects_no_variant() {
+    let origin = ScriptedOrigin::start(|seen| {
+        let address = seen.field("x-real-ip").unwrap_or("none").to_owned();
+        Script::ok(&[("vary", "X-Real-IP")], &address)
+    });
+    let site = Setup::new().rule("/**", &[]).start(origin.await).await;
+    let lying = || site.ask("/").header("x-real-ip", "192.0.2.1");
+    assert_eq!(lying().send().await.text, "none");
+    assert_eq!(site.get("/").await.assert_hit().text, "none");
+    assert_eq!(lying().send().await.assert_hit().text, "none");
+}
+
+#[tokio::test]
+async fn a_page_that_depends_on_the_visitors_address_is_not_shared() {
+    for name in ["x-forwarded-for", "forwarded"] {
+        let origin = ScriptedOrigin::start(move |_| Script::ok(&[("vary", name)], "for you"));
+        let site = Setup::new().rule("/**", &[]).start(origin.await).await;
+        for _ in 0..2 {
+            site.get("/").await.assert_forwarded("uri-miss");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_request_with_two_hosts_is_refused() {
     let origin = ScriptedOrigin::start(|_| Script::ok(&[], "")).await;
     let site = Setup::new().rule("/**", &[]).start(origin).await;
