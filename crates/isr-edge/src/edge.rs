@@ -121,6 +121,7 @@ impl Edge {
         if let Some(refusal) = refusal(&parts) {
             return EdgeFuture::ready(refusal);
         }
+        // With all its fields: a purge must not hide what it came through by naming it in `Connection`.
         if purge::is_purge(&parts.method) {
             return EdgeFuture::later(async move { purge::answer(&inner, &parts).await });
         }

@@ -46,6 +46,12 @@ async fn whoever_comes_through_an_unknown_proxy_may_not_purge() {
         assert!(answer.text.contains("edge.trusted_proxies"), "{answer:?}");
         site.get("/").await.assert_hit();
     }
+    let hidden = [
+        ("connection", "x-forwarded-for"),
+        ("x-forwarded-for", "203.0.113.9"),
+    ];
+    let answer = send(&site, "PURGE", &hidden).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert_eq!(send(&site, "PURGE", &[]).await.status, StatusCode::OK);
 }
 
