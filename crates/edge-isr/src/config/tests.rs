@@ -275,6 +275,10 @@ fn values_that_make_no_sense_together_are_refused() {
             "does not begin with redis://",
         ),
         (
+            "[store]\nkind = \"redis\"\nurl = \"redis://user:secret@bad host:99999/x\"\n",
+            "cannot be used: the URL of the Redis server is malformed",
+        ),
+        (
             "[edge]\nmemory = \"1MiB\"\n",
             "is larger than `edge.memory`",
         ),
