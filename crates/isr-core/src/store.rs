@@ -364,8 +364,9 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     /// Forgets a sender: it has left in good order, or what it left behind has been dealt with.
     async fn dismiss(&self, sender: &SenderId) -> Result<(), StoreError>;
 
-    /// How large the graph is.
-    async fn statistics(&self) -> Result<GraphStatistics, StoreError>;
+    /// How large the graph is, with the `largest` tags with the most pages, at most 20. To find those may
+    /// mean a look at every pair; with 0 it means none.
+    async fn statistics(&self, largest: usize) -> Result<GraphStatistics, StoreError>;
 
     /// Removes some of what has ended, about `limit` pairs looked at.
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError>;
