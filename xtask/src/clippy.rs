@@ -18,19 +18,27 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         .iter()
         .filter(|package| package.has_library())
     {
-        for features in feature_sets(&package.features) {
-            let mut command = workspace.cargo([
-                "clippy",
-                "-p",
-                &package.name,
-                "--lib",
-                "--no-default-features",
-            ]);
-            if !features.is_empty() {
-                command.args(["--features", &features]);
+        let sets = feature_sets(&package.features);
+        for features in &sets {
+            alone(workspace, &package.name, features, "--lib")?;
+            // Tests may need what the library does without, so they say nothing of the library alone.
+            if sets.len() > 1 {
+                alone(workspace, &package.name, features, "--all-targets")?;
             }
-            run::run(command.args(DENY_WARNINGS))?;
         }
     }
     Ok(())
+}
+
+fn alone(
+    workspace: &Workspace,
+    package: &str,
+    features: &str,
+    targets: &str,
+) -> anyhow::Result<()> {
+    let mut command = workspace.cargo(["clippy", "-p", package, targets, "--no-default-features"]);
+    if !features.is_empty() {
+        command.args(["--features", features]);
+    }
+    run::run(command.args(DENY_WARNINGS))
 }

@@ -123,7 +123,7 @@ async fn read_at_rest(store: &Arc<SqliteStore>, options: &Options) -> anyhow::Re
         format!("{pages} pages in {:.1} ms", millis(began.elapsed())),
     );
     let began = Instant::now();
-    let statistics = store.statistics().await?;
+    let statistics = store.statistics(20).await?;
     row(
         "statistics",
         format!(

@@ -42,6 +42,11 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
         text.block(&tiers(receipt), 1);
     }
     let warm = &receipt.warm;
+    for page in &warm.not_warmed {
+        let via = page.via.as_deref().map(|via| format!(" by {via}"));
+        let (url, detail) = (&page.url, output.notable(&page.detail));
+        text.line(format!("  {url}{}: {detail}", via.unwrap_or_default()));
+    }
     if warm.warmed + warm.failed + warm.skipped > 0 {
         text.gap();
         text.line(format!(

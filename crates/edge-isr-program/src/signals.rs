@@ -30,10 +30,14 @@ impl StopSignals {
     }
 
     /// Ends something in good order, unless another signal says that it has taken long enough.
-    pub(crate) async fn or_end(&mut self, ending: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    ///
+    /// That what was under way was broken off.
+    pub(crate) async fn or_end(&mut self, ending: impl Future<Output = ()>) -> Result<(), Failure> {
         tokio::select! {
-            () = ending => {}
-            () = self.any() => tracing::warn!("ended at once: what was under way was broken off"),
+            () = ending => Ok(()),
+            () = self.any() => Err(Failure::Asked("ended at once: what was under way was broken off".into())),
         }
     }
 

@@ -103,7 +103,7 @@ hand_on! { TagGraph:
     report(report: &SenderReport) -> ();
     senders() -> Vec<SenderState>;
     dismiss(sender: &SenderId) -> ();
-    statistics() -> GraphStatistics;
+    statistics(largest: usize) -> GraphStatistics;
     collect_garbage(limit: usize) -> Collected;
 }
 

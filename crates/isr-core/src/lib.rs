@@ -47,8 +47,8 @@ pub use page_url::{InvalidUrl, PageUrl, UrlFault};
 pub use policy::{InvalidPolicy, Policy, PolicyBuilder};
 pub use query_filter::{InvalidParameterName, ParameterNames, QueryFilter};
 pub use receipt::{
-    InvalidRevalidationId, Phase, Progress, Receipt, RevalidateOptions, RevalidationId, Source,
-    TierReceipt, TierState, WarmReceipt,
+    InvalidRevalidationId, NotWarmed, Phase, Progress, Receipt, RevalidateOptions, RevalidationId,
+    Source, TierReceipt, TierState, WarmReceipt,
 };
 pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};
 pub use revalidate::Revalidator;

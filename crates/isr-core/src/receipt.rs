@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Cursor, Mode, Position, Targets};
+use crate::{Cursor, Mode, PageUrl, Position, Targets};
 
 /// The name of one revalidation, unique everywhere. Whoever chooses it may send the same request
 /// twice without it happening twice.
@@ -158,7 +158,7 @@ impl TierReceipt {
 }
 
 /// What the warm-up after a revalidation has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WarmReceipt {
     /// Requests that ended well.
     pub warmed: u64,
@@ -168,6 +168,24 @@ pub struct WarmReceipt {
     pub failed: u64,
     /// Pages that needed none, since another revalidation had warmed them late enough, or they are gone.
     pub skipped: u64,
+    /// What was not warmed, gone and moved pages included: the first [`WarmReceipt::NAMED`] of them.
+    pub not_warmed: Vec<NotWarmed>,
+}
+
+impl WarmReceipt {
+    /// How many requests that ended otherwise than well a receipt names.
+    pub const NAMED: usize = 20;
+}
+
+/// A warm-up request that ended otherwise than well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotWarmed {
+    /// The page.
+    pub url: PageUrl,
+    /// The edge that was asked; `None` where the page's own host was.
+    pub via: Option<String>,
+    /// What came, or went wrong.
+    pub detail: String,
 }
 
 /// What a revalidation is at.

@@ -145,6 +145,8 @@ pub enum Event<'a> {
         /// Why.
         reason: WarmFailure,
     },
+    /// A page was found gone or moved when it was to be warmed.
+    WarmSkipped,
     /// The store failed to do what was asked.
     StoreFailed {
         /// The operation's name, as a metric label.

@@ -14,8 +14,9 @@ use crate::{
 /// A failure of the store as whatever library noticed it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why the store could not do what was asked. Nothing of the call has been applied, unless the
-/// variant says otherwise.
+/// Why the store could not do what was asked. Nothing of the call has been applied, unless the variant
+/// or the method says otherwise. A call about a list may have been applied to some of it, each item
+/// whole or not at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -290,7 +291,8 @@ pub struct Collected {
 /// The index between pages and the tags of the data they show, and the history of revalidations.
 ///
 /// Every method may be called again after an error or a lost answer, and none of them needs the
-/// caller's clock. Dropping a returned future leaves the call done or not done, never half done.
+/// caller's clock. Dropping a returned future leaves the call done or not done, never half done; a list
+/// may be done in part, each item whole.
 ///
 /// A bind adds pairs of a page and a tag, or lets them live longer; it removes none. A pair ends when
 /// the lifetime of the last copy that was bound with it has ended. So a tag that a newer render no
@@ -306,6 +308,11 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     /// everything was revalidated after its generation, when its generation is older than the
     /// store remembers, or of another epoch. The page is then queued again in the same step. Its tags
     /// are bound either way. Each bind is one atomic step; the list as a whole is not.
+    ///
+    /// # Errors
+    ///
+    /// Some of the list may have been bound, and superseded pages queued, when an error comes. Which is
+    /// not known, so no response of the list may be kept; all of it may be bound again.
     async fn bind(&self, binds: &[Bind]) -> Result<Vec<BindOutcome>, StoreError>;
 
     /// A secret that everybody who can use this store knows, and nobody else: 64 hexadecimal digits.
@@ -315,6 +322,10 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
 
     /// Forgets pages, and says how many it knew. Copies that are still kept elsewhere can then no
     /// longer be found by their tags.
+    ///
+    /// # Errors
+    ///
+    /// Some of the pages may have been forgotten already when an error comes.
     async fn unbind(&self, urls: &[PageUrl]) -> Result<u64, StoreError>;
 
     /// Some of the pages that a target is aimed at, about `limit` of them.
@@ -353,8 +364,9 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     /// Forgets a sender: it has left in good order, or what it left behind has been dealt with.
     async fn dismiss(&self, sender: &SenderId) -> Result<(), StoreError>;
 
-    /// How large the graph is.
-    async fn statistics(&self) -> Result<GraphStatistics, StoreError>;
+    /// How large the graph is, with the `largest` tags with the most pages, at most 20. To find those may
+    /// mean a look at every pair; with 0 it means none.
+    async fn statistics(&self, largest: usize) -> Result<GraphStatistics, StoreError>;
 
     /// Removes some of what has ended, about `limit` pairs looked at.
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError>;

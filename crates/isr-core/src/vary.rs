@@ -158,4 +158,23 @@ mod tests {
         );
         assert_eq!(merge(&headers(&[&list(32)]), &[ACCEPT]).unwrap(), "*");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(lines in proptest::collection::vec(proptest::collection::vec(32_u8..=255, 0..60), 0..4)) {
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                if let Ok(value) = HeaderValue::from_bytes(line) {
+                    headers.append(VARY, value);
+                }
+            }
+            let merged = merge(&headers, &[http::header::ACCEPT]);
+            if let (VaryRule::Fields(fields), Some(merged)) = (VaryRule::of(&headers), merged) {
+                let headers = HeaderMap::from_iter([(VARY, merged)]);
+                if let VaryRule::Fields(all) = VaryRule::of(&headers) {
+                    assert!(fields.iter().all(|field| all.contains(field)));
+                }
+            }
+        }
+    }
 }

@@ -250,6 +250,30 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_honoured_and_none_panics(bytes in proptest::collection::vec(32_u8..=255, 0..120)) {
+            if let Ok(header) = HeaderValue::from_bytes(&bytes) {
+                assert!(key("0123456789abcdef").verify(&header, &page("/a"), NOW).is_err());
+            }
+        }
+
+        #[test]
+        fn what_is_cut_off_or_changed_is_not_honoured(at in 0_usize..400, byte in 33_u8..127) {
+            let key = key("0123456789abcdef");
+            let header = key.sign(&page("/a"), Some(generation()), NOW, MINUTE);
+            let mut text = header.as_bytes().to_vec();
+            let at = at % text.len();
+            let cut = HeaderValue::from_bytes(&text[..at]).unwrap();
+            assert!(key.verify(&cut, &page("/a"), NOW).is_err());
+            text[at] = byte;
+            let changed = HeaderValue::from_bytes(&text).unwrap();
+            if changed != header {
+                assert!(key.verify(&changed, &page("/a"), NOW).is_err());
+            }
+        }
+    }
+
     #[test]
     fn a_short_key_is_refused() {
         assert!(WarmupKey::new(Secret::new("short")).is_err());

@@ -17,5 +17,8 @@ pub use self::redis::{InvalidRedisOptions, RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, ServeLock, ServeLockError, SqliteOptions, SqliteStore};
 
+/// The most tags named in the statistics.
+const LARGEST_TAGS: usize = 20;
+
 /// How long receipts of finished revalidations are kept.
 const RECEIPTS_KEPT: Duration = Duration::from_hours(24);

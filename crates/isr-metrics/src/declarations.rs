@@ -160,6 +160,12 @@ pub const WARM_FAILURES_TOTAL: Declaration = Declaration::counter(
     REASON,
     "Pages that could not be warmed, by what went wrong last.",
 );
+/// Pages with nothing to be warmed.
+pub const WARM_SKIPPED: Declaration = Declaration::counter(
+    "edge_isr_warm_skipped_total",
+    &[],
+    "Pages that were found gone or moved when they were to be warmed.",
+);
 /// Failures of the store.
 pub const STORE_FAILURES: Declaration = Declaration::counter(
     "edge_isr_store_failures_total",
@@ -244,6 +250,7 @@ pub const ALL: &[Declaration] = &[
     WARMED_PAGES,
     WARM_REQUEST,
     WARM_FAILURES_TOTAL,
+    WARM_SKIPPED,
     STORE_FAILURES,
     STORE_BEHIND,
     QUEUE_REVALIDATIONS,

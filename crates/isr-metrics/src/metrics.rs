@@ -32,6 +32,7 @@ pub struct Metrics {
     warmed_pages: IntCounter,
     warm_request: Histogram,
     warm_failures: Series<IntCounter>,
+    warm_skipped: IntCounter,
     store_failures: Series<IntCounter>,
     store_behind: Gauge,
     queue: QueueGauges,
@@ -71,6 +72,7 @@ impl Metrics {
             warmed_pages: table.counter(&declared::WARMED_PAGES),
             warm_request: table.histogram(&declared::WARM_REQUEST),
             warm_failures: table.counters(&declared::WARM_FAILURES_TOTAL),
+            warm_skipped: table.counter(&declared::WARM_SKIPPED),
             store_failures: table.counters(&declared::STORE_FAILURES),
             store_behind: table.gauge(&declared::STORE_BEHIND),
             queue: QueueGauges {
@@ -143,6 +145,7 @@ impl Recorder for Metrics {
                 observe(&self.warm_request, took);
             }
             Event::WarmFailed { reason } => self.warm_failures.of(reason.as_str()).inc(),
+            Event::WarmSkipped => self.warm_skipped.inc(),
             Event::StoreFailed { operation } => self.store_failures.of(operation).inc(),
             Event::Queue { ref depth } => self.queue(depth),
             Event::Graph { pages, tags, edges } => {

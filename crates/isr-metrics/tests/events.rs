@@ -179,6 +179,7 @@ fn warm_ups_are_counted_and_timed() {
             "warm_request_seconds_sum 0.5",
         ],
     );
+    check(&Event::WarmSkipped, &["warm_skipped_total 1"]);
     for reason in WarmFailure::ALL {
         let word = reason.as_str();
         check(

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::outage::Outage;
+use crate::worker::LAST_WORD;
 
 /// What the log calls a step.
 const FOLLOWING: &str = "following revalidations";
@@ -202,8 +203,13 @@ impl Follower {
             }
             clock.sleep(self.options.poll).await;
         }
-        if let Err(error) = self.store.dismiss(&self.sender.id()).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot sign off");
+        let id = self.sender.id();
+        tokio::select! {
+            biased;
+            left = self.store.dismiss(&id) => if let Err(error) = left {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot sign off");
+            },
+            () = clock.sleep(LAST_WORD) => tracing::warn!("cannot sign off in time"),
         }
     }
 }

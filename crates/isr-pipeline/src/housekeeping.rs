@@ -78,7 +78,7 @@ impl Housekeeper {
     async fn look(&self) -> Result<(), StoreError> {
         let depth = self.store.depth().await?;
         self.recorder.record(&Event::Queue { depth });
-        let graph = self.store.statistics().await?;
+        let graph = self.store.statistics(0).await?;
         self.recorder.record(&Event::Graph {
             pages: graph.pages,
             tags: graph.tags,

@@ -1,7 +1,8 @@
 //! Refilling caches after a purge.
 
 use isr_core::{
-    PageUrl, Receipt, SenderRole, Store, StoreError, WarmOutcome, WarmReceipt, WarmRequest,
+    NotWarmed, PageUrl, Receipt, SenderRole, Store, StoreError, WarmOutcome, WarmReceipt,
+    WarmRequest,
 };
 
 use crate::done::Deed;
@@ -27,16 +28,31 @@ pub(crate) async fn places(
     Ok(places)
 }
 
-/// Adds how requests ended to a receipt's count.
-fn count(warm: &mut WarmReceipt, outcomes: &[WarmOutcome]) {
-    for outcome in outcomes {
-        match outcome {
+/// Notes in a receipt how requests ended.
+fn note(warm: &mut WarmReceipt, requests: &[WarmRequest], outcomes: &[WarmOutcome]) {
+    for (request, outcome) in requests.iter().zip(outcomes) {
+        let detail = match outcome {
             WarmOutcome::Warmed { verified, .. } => {
                 warm.warmed += 1;
                 warm.verified += u64::from(*verified);
+                continue;
             }
-            WarmOutcome::Gone { .. } | WarmOutcome::Redirected { .. } => warm.skipped += 1,
-            WarmOutcome::Failed { .. } => warm.failed += 1,
+            WarmOutcome::Gone { status } => {
+                warm.skipped += 1;
+                format!("gone: status {status}")
+            }
+            WarmOutcome::Redirected { status } => {
+                warm.skipped += 1;
+                format!("moved: status {status}")
+            }
+            WarmOutcome::Failed { detail, .. } => {
+                warm.failed += 1;
+                detail.clone()
+            }
+        };
+        if warm.not_warmed.len() < WarmReceipt::NAMED {
+            let (url, via) = (request.url.clone(), request.via.clone());
+            warm.not_warmed.push(NotWarmed { url, via, detail });
         }
     }
 }
@@ -79,7 +95,7 @@ impl Run {
         let outcomes = self.holding(warm_and_note(&self.shared, &needed)).await?;
         let Receipt { warm, .. } = &mut self.receipt;
         warm.skipped += unneeded;
-        count(warm, &outcomes);
+        note(warm, &needed, &outcomes);
         Ok(())
     }
 }

@@ -181,15 +181,18 @@ impl Context {
         backoff(failures, first, longest_backoff, &mut rand::rng())
     }
 
-    /// Pages that are gone or have moved are neither warmed nor failed.
     fn note(&self, page: &WarmRequest, outcome: &WarmOutcome) {
-        tracing::debug!(url = %page.url, via = page.via.as_deref(), ?outcome, "visited a page");
-        match *outcome {
-            WarmOutcome::Warmed { took, .. } => self.recorder.record(&Event::Warmed { took }),
-            WarmOutcome::Failed { reason, .. } => {
-                self.recorder.record(&Event::WarmFailed { reason });
+        let (url, via) = (&page.url, page.via.as_deref());
+        match outcome {
+            WarmOutcome::Failed { reason, detail } if *reason != WarmFailure::Cancelled => {
+                tracing::warn!(%url, via, detail, "a page could not be warmed");
             }
-            WarmOutcome::Gone { .. } | WarmOutcome::Redirected { .. } => {}
+            _ => tracing::debug!(%url, via, ?outcome, "visited a page"),
         }
+        self.recorder.record(&match *outcome {
+            WarmOutcome::Warmed { took, .. } => Event::Warmed { took },
+            WarmOutcome::Failed { reason, .. } => Event::WarmFailed { reason },
+            WarmOutcome::Gone { .. } | WarmOutcome::Redirected { .. } => Event::WarmSkipped,
+        });
     }
 }

@@ -15,6 +15,9 @@ use super::problem::Problem;
 /// The most pages in one answer.
 const MOST_PAGES: usize = 1000;
 
+/// Tags named with the state of the graph.
+const LARGEST_TAGS: usize = 20;
+
 /// Where in a tag's pages.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +207,7 @@ impl From<&SenderState> for SenderView {
     (status = 503, description = "The store is away", body = Problem),
 ))]
 pub(super) async fn graph(State(admin): Shared) -> Result<Json<GraphView>, Problem> {
-    let statistics = admin.store.statistics().await?;
+    let statistics = admin.store.statistics(LARGEST_TAGS).await?;
     let depth = admin.store.depth().await?;
     let senders = admin.store.senders().await?;
     let size = |(tag, pages): (edge_isr::core::Tag, u64)| TagSize {

@@ -146,9 +146,10 @@ pub(super) async fn revalidate(
     if let Some(id) = id {
         receipt = receipt.with_id(id);
     }
-    let (targets, id) = (receipt.targets.clone(), receipt.id);
+    let asked = (receipt.targets.clone(), receipt.options.clone());
+    let id = receipt.id;
     let receipt = admin.revalidator.revalidate(receipt).await?;
-    if receipt.targets != targets {
+    if (&receipt.targets, &receipt.options) != (&asked.0, &asked.1) {
         let detail = format!("{id} is the name of another revalidation: give this one a new name");
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }

@@ -1,6 +1,6 @@
 //! What the API shows: the same facts as the types of the core, in a form that is a public contract.
 
-use edge_isr::core::{Mode, Receipt, Target};
+use edge_isr::core::{Mode, NotWarmed, Receipt, Target};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -99,7 +99,7 @@ pub(crate) struct TierView {
 }
 
 /// What the warm-up after a revalidation has done.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct WarmView {
     /// Requests that ended well.
     pub(crate) warmed: u64,
@@ -109,6 +109,29 @@ pub(crate) struct WarmView {
     pub(crate) failed: u64,
     /// Pages that needed none.
     pub(crate) skipped: u64,
+    /// What was not warmed, gone and moved pages included: the first 20.
+    pub(crate) not_warmed: Vec<NotWarmedView>,
+}
+
+/// A warm-up request that ended otherwise than well.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct NotWarmedView {
+    /// The page.
+    pub(crate) url: String,
+    /// The edge that was asked; nothing when the page's own host was.
+    pub(crate) via: Option<String>,
+    /// What came, or went wrong.
+    pub(crate) detail: String,
+}
+
+impl From<&NotWarmed> for NotWarmedView {
+    fn from(not_warmed: &NotWarmed) -> Self {
+        Self {
+            url: not_warmed.url.to_string(),
+            via: not_warmed.via.clone(),
+            detail: not_warmed.detail.clone(),
+        }
+    }
 }
 
 impl From<&Receipt> for ReceiptView {
@@ -134,6 +157,9 @@ impl From<&Receipt> for ReceiptView {
                 verified: receipt.warm.verified,
                 failed: receipt.warm.failed,
                 skipped: receipt.warm.skipped,
+                not_warmed: (receipt.warm.not_warmed.iter())
+                    .map(NotWarmedView::from)
+                    .collect(),
             },
             failures: receipt.failures,
             error: receipt.error.clone(),

@@ -43,8 +43,7 @@ pub(super) async fn run(
     });
     signals.any().await;
     output.line("stopping: requests under way are finished first; a second signal breaks them off");
-    signals.or_end(server.stop()).await;
-    Ok(())
+    signals.or_end(server.stop()).await
 }
 
 /// What is said of a configuration.

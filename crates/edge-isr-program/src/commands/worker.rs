@@ -32,6 +32,5 @@ pub(super) async fn run(file: Option<&Path>, output: Output) -> Result<(), Failu
     });
     signals.any().await;
     output.line("stopping: what had begun is handed back");
-    signals.or_end(process.stop()).await;
-    Ok(())
+    signals.or_end(process.stop()).await
 }

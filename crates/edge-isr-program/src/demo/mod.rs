@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: &cli::Demo, output: Output) -> Result<(), Fai
         output.line(report::closing(&edge, &admin, output));
         signals.any().await;
     }
-    signals.or_end(server.stop()).await;
+    signals.or_end(server.stop()).await?;
     stop.cancel();
     match shown? {
         Some(false) => Err(Failure::Asked(

@@ -182,7 +182,7 @@ async fn a_second_signal_ends_it_at_once() {
     while tokio::net::TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(serving.terminate().await, Some(0));
+    assert_eq!(serving.terminate().await, Some(1));
     let mut rest = Vec::new();
     let _ = half.read_to_end(&mut rest).await;
 }

@@ -100,8 +100,8 @@ impl TagGraph for FlakyStore {
         self.here()?.dismiss(sender).await
     }
 
-    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
-        self.here()?.statistics().await
+    async fn statistics(&self, largest: usize) -> Result<GraphStatistics, StoreError> {
+        self.here()?.statistics(largest).await
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {

@@ -10,9 +10,6 @@ use isr_core::{
     RevalidationId, SenderId, SenderReport, SenderState, Tag, Target, Targets, UrlChunk, Verdict,
 };
 
-/// Tags named in the statistics.
-const LARGEST_TAGS: usize = 20;
-
 #[derive(Debug)]
 struct Page {
     /// When the last copy that shows each tag's data has ended.
@@ -249,23 +246,30 @@ impl Graph {
         self.senders.remove(sender);
     }
 
-    pub(super) fn statistics(&self) -> GraphStatistics {
+    pub(super) fn statistics(&self, largest: usize) -> GraphStatistics {
         let count = |len: usize| len as u64;
-        let mut largest: Vec<(Tag, u64)> = self
-            .tags
-            .iter()
-            .map(|(tag, pages)| (tag.clone(), count(pages.len())))
-            .collect();
-        largest.sort_by(|(a, pages), (b, more)| more.cmp(pages).then_with(|| a.cmp(b)));
-        largest.truncate(LARGEST_TAGS);
+        let largest_tags = match largest {
+            0 => Vec::new(),
+            _ => self.largest_tags(largest),
+        };
         GraphStatistics {
             pages: count(self.pages.len()),
             tags: count(self.tags.len()),
             edges: self.pages.values().map(|page| count(page.tags.len())).sum(),
             bytes: None,
             generations: vec![self.number],
-            largest_tags: largest,
+            largest_tags,
         }
+    }
+
+    fn largest_tags(&self, most: usize) -> Vec<(Tag, u64)> {
+        let tags = self.tags.iter();
+        let mut largest: Vec<(Tag, u64)> = tags
+            .map(|(tag, pages)| (tag.clone(), pages.len() as u64))
+            .collect();
+        largest.sort_by(|(a, pages), (b, more)| more.cmp(pages).then_with(|| a.cmp(b)));
+        largest.truncate(most);
+        largest
     }
 
     pub(super) fn collect_garbage(&mut self, limit: usize, now: Duration) -> Collected {

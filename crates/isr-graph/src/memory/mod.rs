@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use self::graph::Graph;
 use self::jobs::Jobs;
+use crate::LARGEST_TAGS;
 
 /// How the store behaves at its limits.
 #[derive(Clone, Copy, Debug)]
@@ -153,8 +154,8 @@ impl TagGraph for MemoryStore {
         Ok(())
     }
 
-    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
-        Ok(self.with(|state, _| state.graph.statistics()))
+    async fn statistics(&self, largest: usize) -> Result<GraphStatistics, StoreError> {
+        Ok(self.with(|state, _| state.graph.statistics(largest.min(LARGEST_TAGS))))
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {

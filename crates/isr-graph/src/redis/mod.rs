@@ -43,6 +43,7 @@ use self::gather::Gathering;
 use self::identity::Identity;
 use self::link::{Lane, Link};
 use self::scripts::Lua;
+use crate::LARGEST_TAGS;
 
 /// How often a call is begun again because the store turned out to be another one.
 const ATTEMPTS: usize = 3;
@@ -297,8 +298,8 @@ impl TagGraph for RedisStore {
         self.forget_sender(sender).await
     }
 
-    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
-        self.count().await
+    async fn statistics(&self, largest: usize) -> Result<GraphStatistics, StoreError> {
+        self.count(largest.min(LARGEST_TAGS)).await
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {

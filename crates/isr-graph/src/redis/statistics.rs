@@ -11,8 +11,6 @@ use super::link::Lane;
 use super::receipts::collect_receipts;
 use super::scripts::{COLLECT, STATISTICS};
 
-/// Tags named in the statistics.
-const LARGEST_TAGS: usize = 20;
 /// The most steps of one collection, so that it ends soon even where little is left.
 const STEPS: usize = 64;
 
@@ -22,7 +20,7 @@ type Counts = (u64, u64, u64, u64, Vec<(String, u64)>);
 impl RedisStore {
     /// A tag with pages in several partitions is counted once where it is among the largest of each;
     /// the others are too many to compare, and count in every partition.
-    pub(super) async fn count(&self) -> Result<GraphStatistics, StoreError> {
+    pub(super) async fn count(&self, most: usize) -> Result<GraphStatistics, StoreError> {
         let (_, counts): (_, Vec<Counts>) = self.run_everywhere(&STATISTICS, |_, _, _| {}).await?;
         let mut statistics = GraphStatistics::default();
         let mut sizes: BTreeMap<Tag, u64> = BTreeMap::new();
@@ -41,7 +39,7 @@ impl RedisStore {
         }
         let mut largest: Vec<(Tag, u64)> = sizes.into_iter().collect();
         largest.sort_by(|(a, pages), (b, more)| more.cmp(pages).then_with(|| a.cmp(b)));
-        largest.truncate(LARGEST_TAGS);
+        largest.truncate(most);
         statistics.largest_tags = largest;
         Ok(statistics)
     }

@@ -7,6 +7,8 @@ use isr_core::{
     Target, UrlChunk,
 };
 
+use crate::LARGEST_TAGS;
+
 use super::failure::{Failure, unavailable};
 use super::job_row::Kind;
 use super::writer::Write;
@@ -96,8 +98,9 @@ impl TagGraph for SqliteStore {
             .await
     }
 
-    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
-        self.read(walk::statistics).await
+    async fn statistics(&self, largest: usize) -> Result<GraphStatistics, StoreError> {
+        let largest = largest.min(LARGEST_TAGS);
+        self.read(move |read| walk::statistics(read, largest)).await
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {

@@ -11,9 +11,6 @@ use super::readers::Read;
 use super::record::Record;
 use super::state::at_most;
 
-/// Tags named in the statistics.
-const LARGEST_TAGS: i64 = 20;
-
 /// Some of a target's pages. The cursor is the number of the last page looked at.
 pub(super) fn urls_for(
     read: &Read<'_>,
@@ -125,7 +122,7 @@ pub(super) fn tags_for(read: &Read<'_>, url: &PageUrl) -> Result<Option<PageTags
 }
 
 /// How large the graph is. Counts the pages of every tag, which takes its time on a large one.
-pub(super) fn statistics(read: &Read<'_>) -> Result<GraphStatistics, Failure> {
+pub(super) fn statistics(read: &Read<'_>, largest: usize) -> Result<GraphStatistics, Failure> {
     let (connection, state) = (read.connection, &read.state);
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     let pragma = |name: &str| {
@@ -139,15 +136,19 @@ pub(super) fn statistics(read: &Read<'_>) -> Result<GraphStatistics, Failure> {
             pragma("page_count")?.saturating_mul(pragma("page_size")?),
         )),
         generations: vec![state.number.cast_unsigned()],
-        largest_tags: largest_tags(connection)?,
+        largest_tags: match largest {
+            0 => Vec::new(),
+            _ => largest_tags(connection, largest)?,
+        },
     })
 }
 
-fn largest_tags(connection: &Connection) -> Result<Vec<(Tag, u64)>, Failure> {
+fn largest_tags(connection: &Connection, most: usize) -> Result<Vec<(Tag, u64)>, Failure> {
     let mut select = connection.prepare_cached(
         "SELECT tag, count(*) AS pages FROM edge GROUP BY tag ORDER BY pages DESC LIMIT ?",
     )?;
-    let largest = select.query_map([LARGEST_TAGS], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    let largest = select.query_map([most], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let largest: Vec<(i64, i64)> = largest.collect::<Result<_, _>>()?;
     let mut named = Vec::with_capacity(largest.len());
     for (number, pages) in largest {

@@ -115,7 +115,7 @@ async fn pages_of_many_sizes_and_tags_of_many_pages_are_all_found() {
     left.sort();
     assert_eq!(walk(&store, &Target::Tag(tag("all", 1)), 1_000).await, left);
     while store.collect_garbage(100_000).await.unwrap().more {}
-    let statistics = store.statistics().await.unwrap();
+    let statistics = store.statistics(20).await.unwrap();
     assert_eq!(statistics.pages, 1_000);
     assert_eq!(
         statistics.largest_tags[0],

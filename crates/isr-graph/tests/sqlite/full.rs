@@ -54,7 +54,7 @@ async fn at_its_limit_the_store_keeps_what_it_has_and_goes_on_once_there_is_room
     let bound = fill(&store).await;
     assert!(bound > 0);
     assert_eq!(
-        store.statistics().await.unwrap().pages,
+        store.statistics(20).await.unwrap().pages,
         bound,
         "the last call left nothing behind"
     );
@@ -128,12 +128,12 @@ async fn a_disk_without_room_harms_nothing_and_is_used_again_once_there_is_some(
         let store = SqliteStore::open(&path, options).await.unwrap();
         let bound = fill(&store).await;
         assert!(store.tags_for(&page("/post/0")).await.unwrap().is_some());
-        assert_eq!(store.statistics().await.unwrap().pages, bound);
+        assert_eq!(store.statistics(20).await.unwrap().pages, bound);
 
         std::fs::remove_file(&ballast).unwrap();
         bind_posts(&store, bound, bound + BATCH).await.unwrap();
         revalidate(&store, &["late"]).await;
-        assert_eq!(store.statistics().await.unwrap().pages, bound + BATCH);
+        assert_eq!(store.statistics(20).await.unwrap().pages, bound + BATCH);
         drop(store);
         assert_whole(&path);
         std::fs::remove_file(&path).unwrap();

@@ -145,7 +145,7 @@ async fn a_call_that_nobody_waits_for_any_more_is_done_or_not_and_never_half() {
         let call = bind_posts(&store, 10 * round, 10 * round + 10);
         let _ = tokio::time::timeout(Duration::from_micros(50 * round), call).await;
     }
-    let pages = store.statistics().await.unwrap().pages;
+    let pages = store.statistics(20).await.unwrap().pages;
     assert_eq!(pages % 10, 0);
     let reopened = SqliteStore::open(file(&directory), SqliteOptions::default())
         .await

@@ -87,7 +87,7 @@ async fn the_log_stays_short_while_several_handles_write_and_read() {
     let reading = async {
         loop {
             revalidate(&other, &["another"]).await;
-            other.statistics().await.unwrap();
+            other.statistics(20).await.unwrap();
             bind_posts(&other, 0, 20).await.unwrap();
         }
     };

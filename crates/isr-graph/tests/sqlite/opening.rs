@@ -143,7 +143,7 @@ async fn many_open_a_new_file_at_once() {
     let epoch = stores[0].position().await.unwrap().epoch;
     for store in &stores {
         assert_eq!(store.position().await.unwrap().epoch, epoch);
-        assert_eq!(store.statistics().await.unwrap().pages, 8);
+        assert_eq!(store.statistics(20).await.unwrap().pages, 8);
         assert!(store.tags_for(&page("/post/7")).await.unwrap().is_some());
     }
 }

@@ -165,6 +165,28 @@ async fn a_tier_that_asks_for_time_is_given_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pages_that_were_not_warmed_are_named() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    for path in ["/1", "/broken", "/gone"] {
+        world.bind(path, &["post:1"]).await;
+    }
+    let worker = world.start("one");
+    let receipt = world.revalidate(&["post:1"]).await;
+    let warm = world.done(&receipt).await.warm;
+    assert_eq!((warm.warmed, warm.failed, warm.skipped), (1, 1, 1));
+    let mut named: Vec<_> = (warm.not_warmed.iter())
+        .map(|page| (page.url.path(), page.detail.as_str()))
+        .collect();
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        [("/broken", "status 500"), ("/gone", "gone: status 404")]
+    );
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_tier_refuses_for_good_is_not_tried_again_until_it_is_replayed() {
     let mut world = World::new();
     let cdn = world.tier("cdn", by_tag());

@@ -9,7 +9,7 @@ use isr_core::{
     Bind, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Footprint, Mode,
     NoRecorder, PageUrl, PurgeBatch, PurgeReceipt, Receipt, Reference, RevalidateOptions,
     Revalidator, Sender, SenderOptions, Source, Store, TagSet, Target, Targets, VariantKey,
-    WarmOutcome, WarmRequest, Warmer,
+    WarmFailure, WarmOutcome, WarmRequest, Warmer,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_pipeline::{Follower, FollowerOptions, Intake, Parts, TokioClock, Worker, WorkerOptions};
@@ -121,10 +121,17 @@ impl Warmer for ModelCrawler {
             .map(|request| {
                 let via = request.via.as_deref().unwrap_or("public");
                 journal.push(format!("warm {} {via}", request.url.path()));
-                WarmOutcome::Warmed {
-                    status: 200,
-                    verified: true,
-                    took: Duration::ZERO,
+                match request.url.path() {
+                    "/gone" => WarmOutcome::Gone { status: 404 },
+                    "/broken" => WarmOutcome::Failed {
+                        reason: WarmFailure::Status,
+                        detail: "status 500".to_owned(),
+                    },
+                    _ => WarmOutcome::Warmed {
+                        status: 200,
+                        verified: true,
+                        took: Duration::ZERO,
+                    },
                 }
             })
             .collect()

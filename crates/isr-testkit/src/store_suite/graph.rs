@@ -50,7 +50,7 @@ pub async fn binding_again_unchanged_changes_nothing(fixture: &impl StoreFixture
     for _ in 0..3 {
         bind_now(&*store, "/1", &["a", "b"]).await;
     }
-    let statistics = store.statistics().await.unwrap();
+    let statistics = store.statistics(20).await.unwrap();
     assert_eq!(
         (statistics.pages, statistics.tags, statistics.edges),
         (1, 2, 2)
@@ -211,7 +211,7 @@ pub async fn a_page_without_tags_is_kept_until_its_last_copy_has_ended(
         assert_eq!(found, set(&["/kept"]), "{target}");
     }
     assert_eq!(collect_all(&*store).await, (1, 0));
-    let statistics = store.statistics().await.unwrap();
+    let statistics = store.statistics(20).await.unwrap();
     assert_eq!((statistics.pages, statistics.edges), (1, 0));
     assert_eq!(tags_of(&*store, "/kept").await, Some(set(&[])));
     assert_eq!(tags_of(&*store, "/ends").await, None);
@@ -334,7 +334,7 @@ pub async fn garbage_collection_removes_what_has_ended_and_nothing_else(
     }
     fixture.pass(short * 3).await;
     assert_eq!(collect_all(&*store).await, (20, 40));
-    let statistics = store.statistics().await.unwrap();
+    let statistics = store.statistics(20).await.unwrap();
     assert_eq!(
         (statistics.pages, statistics.tags, statistics.edges),
         (20, 1, 20)
@@ -348,12 +348,13 @@ pub async fn statistics_count_pages_tags_and_pairs(fixture: &impl StoreFixture) 
     let store = fixture.store();
     bind_now(&*store, "/1", &["posts", "post:1"]).await;
     bind_now(&*store, "/2", &["posts"]).await;
-    let statistics = store.statistics().await.unwrap();
+    let statistics = store.statistics(20).await.unwrap();
     assert_eq!(
         (statistics.pages, statistics.tags, statistics.edges),
         (2, 2, 3)
     );
     assert_eq!(statistics.largest_tags.first(), Some(&(tag("posts"), 2)));
+    assert_eq!(store.statistics(0).await.unwrap().largest_tags, []);
 }
 
 pub async fn a_bind_after_the_revalidation_is_bound(fixture: &impl StoreFixture) {

@@ -294,7 +294,7 @@ impl TagGraph for Graph {
     async fn dismiss(&self, _: &SenderId) -> Result<(), StoreError> {
         unreachable!("{ONLY_BINDS}")
     }
-    async fn statistics(&self) -> Result<GraphStatistics, StoreError> {
+    async fn statistics(&self, _: usize) -> Result<GraphStatistics, StoreError> {
         unreachable!("{ONLY_BINDS}")
     }
     async fn collect_garbage(&self, _: usize) -> Result<Collected, StoreError> {

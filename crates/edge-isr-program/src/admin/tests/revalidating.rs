@@ -54,9 +54,13 @@ async fn a_name_that_another_revalidation_has_is_refused() {
     let id = "0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f";
     api.post("/v1/revalidate", &json!({"tags": ["a"], "id": id}))
         .await;
-    let other = json!({"tags": ["b"], "id": id});
-    let (status, problem) = api.post("/v1/revalidate", &other).await;
-    assert_eq!(status, 409, "{problem}");
+    for other in [
+        json!({"tags": ["b"], "id": id}),
+        json!({"tags": ["a"], "mode": "hard", "id": id}),
+    ] {
+        let (status, problem) = api.post("/v1/revalidate", &other).await;
+        assert_eq!(status, 409, "{problem}");
+    }
     let (_, graph) = api.get("/v1/graph").await;
     assert_eq!(graph["revalidations"], json!([1]));
 }

@@ -39,11 +39,25 @@ fn redis(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
     {
         // The URL itself may hold a password.
         faults.push("store.url", "does not begin with redis:// or rediss://");
+    } else if let Some(fault) = unusable(&url.0) {
+        faults.push("store.url", fault);
     }
     StoreConfig::Redis {
         url: url.0.clone(),
         partitions,
     }
+}
+
+/// What is wrong with the address of a server, without a word of it.
+#[cfg(feature = "redis")]
+fn unusable(url: &isr_core::Secret) -> Option<String> {
+    let store = isr_graph::RedisStore::new(isr_graph::RedisOptions::new(url.clone()));
+    store.err().map(|fault| format!("cannot be used: {fault}"))
+}
+
+#[cfg(not(feature = "redis"))]
+fn unusable(_: &isr_core::Secret) -> Option<String> {
+    None
 }
 
 /// How it behaves.
