@@ -10,6 +10,8 @@ mod caching;
 #[cfg(test)]
 mod collapsing;
 #[cfg(test)]
+mod crowding;
+#[cfg(test)]
 mod degraded;
 #[cfg(test)]
 mod passing;
@@ -19,5 +21,7 @@ mod purging;
 mod revalidating;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod stopping;
 #[cfg(test)]
 mod tls;
