@@ -30,7 +30,7 @@ pub(crate) struct Process {
     pub(crate) admin: SocketAddr,
     engine: Engine,
     stop: CancellationToken,
-    answering: JoinHandle<()>,
+    answering: JoinHandle<bool>,
 }
 
 impl Process {
@@ -52,15 +52,17 @@ impl Process {
             edge_address: edge.map(|_| config.edge_reached_at()),
             ..EngineOptions::default()
         };
+        let serving = serving_callers(&config);
         let engine = Engine::start(config, options).map_err(usage)?;
         let stop = CancellationToken::new();
         let app = admin::router(Arc::new(api(&engine)));
-        let answering = tokio::spawn(answer(listener, app, stop.clone()));
+        let stopped = stop.clone().cancelled_owned();
+        let answering = edge_isr::edge::serve(listener, app, serving, stopped);
         Ok(Self {
             admin,
             engine,
             stop,
-            answering,
+            answering: tokio::spawn(answering),
         })
     }
 
@@ -85,7 +87,7 @@ impl Process {
     /// Ends it in good order: accepts no more, and accounts for what had begun.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        if tokio::time::timeout(GRACE, self.answering).await.is_err() {
+        if !self.answering.await.unwrap_or(false) {
             tracing::warn!("some calls of the admin API had not ended and were broken off");
         }
         self.engine.stop().await;
@@ -119,11 +121,12 @@ impl Server {
         }
         let lock = lock(&config.store)?;
         let (listener, edge) = listen("listen.edge", config.listen.edge).await?;
+        let options = config.listen.serve.clone();
         let process = Process::start(config, Some(edge)).await?;
         let serving = edge_isr::edge::serve(
             listener,
             process.engine.edge().map_err(usage)?,
-            ServeOptions::default(),
+            options,
             process.stop.clone().cancelled_owned(),
         );
         Ok(Self {
@@ -175,10 +178,13 @@ async fn listen(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAd
     Ok((listener, address))
 }
 
-async fn answer(listener: TcpListener, app: axum::Router, stop: CancellationToken) {
-    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the admin API ended");
+/// How callers of the admin API are served: as visitors are, but for fewer of them, and with less time
+/// in the end.
+fn serving_callers(config: &Config) -> ServeOptions {
+    ServeOptions {
+        most_connections: config.admin.connections,
+        grace: GRACE,
+        ..config.listen.serve.clone()
     }
 }
 

@@ -99,6 +99,13 @@ pub enum Event<'a> {
         /// From the request's head to the response's head.
         took: Duration,
     },
+    /// The origin was not asked, as it has as much to do as is allowed.
+    OriginAtCapacity {
+        /// Whether nobody waits for the answer.
+        background: bool,
+    },
+    /// A body passed through without being stored, as too much was on its way into the store.
+    CrowdedOut,
     /// The edge's memory store changed.
     EdgeStored {
         /// Responses it holds.

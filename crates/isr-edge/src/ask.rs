@@ -18,14 +18,17 @@ use tokio::time::Instant;
 use crate::body::{OriginBody, RequestBody, Watched};
 use crate::edge::Inner;
 use crate::origin::{OriginError, with_patience};
+use crate::places::Place;
 
 impl Inner {
     /// Asks the origin, and gives up on it when it is silent for too long. The body that comes back
     /// fails when the origin falls silent in its midst, or ends before its announced length; the one
-    /// that is sent, when the visitor falls silent.
+    /// that is sent, when the visitor falls silent. The place at the origin is taken until the body that
+    /// comes back has ended.
     pub(crate) async fn ask(
         &self,
         request: Request<RequestBody>,
+        place: Place,
     ) -> Result<Response<OriginBody>, OriginError> {
         let asked = self.clock.now();
         let head_only = request.method() == Method::HEAD;
@@ -50,10 +53,18 @@ impl Inner {
             let error: &(dyn std::error::Error + 'static) = error;
             tracing::warn!(origin = ?self.origin, error, "the origin gave no response");
         })?;
-        Ok(self.watch(response, head_only))
+        let response = self.watch(response, head_only);
+        Ok(response.map(|body| {
+            let place = Some(place);
+            Placed { body, place }.boxed_unsync()
+        }))
     }
 
-    fn watch(&self, response: Response<OriginBody>, head_only: bool) -> Response<OriginBody> {
+    fn watch(
+        &self,
+        response: Response<OriginBody>,
+        head_only: bool,
+    ) -> Response<Watched<OriginBody>> {
         let bodiless = head_only
             || response.status().is_informational()
             || matches!(
@@ -63,7 +74,7 @@ impl Inner {
         let announced = response.headers().get(CONTENT_LENGTH).filter(|_| !bodiless);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         let idle = self.options.idle_timeout;
-        response.map(|body| Watched::response(body, idle, announced).boxed_unsync())
+        response.map(|body| Watched::response(body, idle, announced))
     }
 }
 
@@ -128,6 +139,41 @@ impl Body for Moving {
         let this = self.project();
         let frame = this.body.poll_frame(context);
         this.activity.note(frame.is_ready());
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+pin_project! {
+    /// The body of a response, which keeps its place at the origin until it has ended: whoever reads
+    /// it may still hold it then.
+    struct Placed {
+        #[pin]
+        body: Watched<OriginBody>,
+        place: Option<Place>,
+    }
+}
+
+impl Body for Placed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.project();
+        let frame = this.body.poll_frame(context);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            *this.place = None;
+        }
         frame
     }
 

@@ -37,6 +37,8 @@ pub(crate) enum FailedAs {
     BadGateway,
     /// 504 Gateway Timeout.
     TimedOut,
+    /// 503 Service Unavailable: it was not asked, as it has enough to do.
+    AtCapacity,
     /// With an error page of its own, which is not anybody else's.
     ServerError,
 }

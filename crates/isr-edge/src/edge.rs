@@ -22,10 +22,12 @@ use crate::admission::TARGETS;
 use crate::body::{EdgeBody, RequestBody};
 use crate::cache_status::Forward;
 use crate::collapse::{Fetches, Uncacheable};
+use crate::collecting::Collecting;
 use crate::fields::{HopByHop, believe_only_proxies};
 use crate::options::{EdgeOptions, UnknownHost};
 use crate::origin::Origin;
 use crate::outage::Outage;
+use crate::places::Places;
 use crate::present::own_response;
 use crate::purge;
 use crate::rule::Rules;
@@ -60,7 +62,10 @@ pub(crate) struct Inner {
     pub(crate) largest_body: u64,
     pub(crate) rules: Rules,
     pub(crate) storage: Storage,
+    /// Bytes of bodies on their way into the store.
+    pub(crate) collecting: Collecting,
     pub(crate) fetches: Fetches,
+    pub(crate) places: Places,
     pub(crate) uncacheable: Uncacheable,
     pub(crate) origin: Arc<dyn Origin>,
     pub(crate) graph: Arc<dyn TagGraph>,
@@ -96,7 +101,10 @@ impl Edge {
                 .min(largest_response(options.memory_bytes)),
             storage: Storage::new(options.memory_bytes, options.variants_per_page),
             rules,
+            // Twice the largest body at least, since that is an eighth at most.
+            collecting: Collecting::new(options.memory_bytes / 4),
             fetches: Fetches::default(),
+            places: Places::new(options.origin_concurrency),
             uncacheable: Uncacheable::new(options.uncacheable_lifetime),
             options,
             origin,

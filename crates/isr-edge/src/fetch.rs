@@ -21,6 +21,7 @@ use crate::collapse::{FailedAs, Outcome, Ticket};
 use crate::edge::Inner;
 use crate::fields::{forget_trailers, prepare_request, prepare_response};
 use crate::origin::OriginError;
+use crate::places::Place;
 use crate::present::Content;
 use crate::pump::{Collected, FRAMES, Pump};
 use crate::serving::cancel;
@@ -74,11 +75,11 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    /// Asks the origin and deals with the answer.
-    pub(crate) async fn run(mut self) {
+    /// Asks the origin, where it has a place, and deals with the answer.
+    pub(crate) async fn run(mut self, place: Place) {
         let (request, validates) = self.request();
         let asked = self.inner.clock.now();
-        let response = match self.inner.ask(request).await {
+        let response = match self.inner.ask(request, place).await {
             Ok(response) => response,
             Err(error) => return self.failed(error),
         };
@@ -266,13 +267,19 @@ impl Fetch {
         })
     }
 
-    /// Lets the body go to the visitor and into the store at once, unless it is known to be too large.
+    /// Lets the body go to the visitor and into the store at once, unless it is known to be too large, or
+    /// too much is on its way into the store.
     async fn tee(mut self, head: Head, flight: Option<Flight>, body: OriginBody) {
         let limit = self.inner.largest_body;
         let announced = http_body::Body::size_hint(&body).lower();
         let origin_status = head.status;
-        if announced > limit {
-            self.unshared();
+        let share = self.inner.collecting.share(announced);
+        let Some(share) = share.filter(|_| announced <= limit) else {
+            if announced > limit {
+                self.unshared();
+            } else {
+                self.crowded_out();
+            }
             let content = Content::Streamed(EdgeBody::origin(body));
             let shared = SharedReply {
                 head,
@@ -282,7 +289,7 @@ impl Fetch {
                 origin_status,
             };
             return self.send(Reply::Shared(Box::new(shared)));
-        }
+        };
         let visitor = self.reply.is_some().then(|| mpsc::channel(FRAMES));
         let (frames, seen) = visitor.unzip();
         if let Some(seen) = seen {
@@ -297,10 +304,11 @@ impl Fetch {
             };
             self.send(Reply::Shared(Box::new(shared)));
         }
-        let mut pump = Pump::new(body, frames, limit);
+        let mut pump = Pump::new(body, frames, limit, share);
         match pump.collect().await {
             Collected::Whole(bytes) => self.store(Arc::new(StoredResponse::new(head, bytes))),
             Collected::TooLarge => self.unshared(),
+            Collected::CrowdedOut => self.crowded_out(),
             Collected::Broken => self.finish(Outcome::Again),
         }
         pump.finish().await;
@@ -323,6 +331,13 @@ impl Fetch {
         let page = self.visit.page.url.clone();
         self.inner.uncacheable.mark(page, self.inner.clock.now());
         self.finish(Outcome::Unshared);
+    }
+
+    /// What could have been stored was not, for want of room. That says nothing about the page.
+    fn crowded_out(&mut self) {
+        self.inner.recorder.record(&Event::CrowdedOut);
+        self.put_off();
+        self.finish(Outcome::Again);
     }
 
     fn own(mut self, response: Response<OriginBody>, reason: NotAdmitted) {

@@ -12,6 +12,7 @@ use crate::cache_status::{CacheStatus, Forward};
 use crate::collapse::{FailedAs, FetchKey, Outcome, Part, Ticket, outcome_of};
 use crate::edge::Inner;
 use crate::fetch::{Fetch, Reply, SharedReply, failed_as};
+use crate::places::AT_CAPACITY;
 use crate::present::{Outgoing, Sharing, own_response};
 use crate::serving::cancel;
 use crate::storage::Lookup;
@@ -46,7 +47,7 @@ impl Inner {
         let warm = visit.warm_up.is_some();
         let alone = visit.wants_part() || self.uncacheable.has(url, visit.errand.started);
         if alone && !warm {
-            return self.alone(visit, why).await;
+            return self.alone(visit, why, stored).await;
         }
         let least = visit.warm_up.and_then(|warm_up| warm_up.least);
         if let Some(least) = least {
@@ -63,13 +64,9 @@ impl Inner {
                         ticket.finish(Outcome::Stored(fresh));
                         return response;
                     }
-                    let fetch = self.fetch(&visit, generation, stored.clone(), Some(ticket));
-                    return self.lead(visit, why, stored, fetch).await;
+                    return self.lead(visit, why, stored, Some(ticket)).await;
                 }
-                Part::TooEarly => {
-                    let fetch = self.fetch(&visit, generation, stored.clone(), None);
-                    return self.lead(visit, why, stored, fetch).await;
-                }
+                Part::TooEarly => return self.lead(visit, why, stored, None).await,
                 Part::Wait(outcome) => {
                     match self.wait(&visit, why, stored.as_deref(), outcome).await {
                         Waited::Answer(response) => return *response,
@@ -80,11 +77,9 @@ impl Inner {
             }
         }
         if warm {
-            let generation = self.sender.generation(&visit.page.url);
-            let fetch = self.fetch(&visit, generation, stored.clone(), None);
-            return self.lead(visit, why, stored, fetch).await;
+            return self.lead(visit, why, stored, None).await;
         }
-        self.alone(visit, why).await
+        self.alone(visit, why, stored).await
     }
 
     /// Waits for the answer that another visitor caused, for as long as that is allowed.
@@ -136,17 +131,27 @@ impl Inner {
         }
     }
 
-    /// Asks the origin for everybody who waits, in a task that outlives this visit.
+    /// Asks the origin for everybody who waits, in a task that outlives this visit. It begins once
+    /// there is a place at the origin: a visitor who leaves before that leaves nothing behind.
     async fn lead(
-        &self,
+        self: &Arc<Self>,
         visit: Visit,
         why: Forward,
         stored: Option<Arc<StoredResponse>>,
-        mut fetch: Fetch,
+        ticket: Option<Ticket>,
     ) -> Response<EdgeBody> {
+        let Some(place) = self.place(visit.errand.started).await else {
+            if let Some(ticket) = ticket {
+                ticket.finish(Outcome::Failed(AT_CAPACITY, FailedAs::AtCapacity));
+            }
+            return self.no_room(&visit, why, stored.as_deref());
+        };
+        // Taken and judged only now, as the visitor may have waited for his place.
+        let generation = self.sender.generation(&visit.page.url);
+        let mut fetch = self.fetch(&visit, generation, stored.clone(), ticket);
         let (sender, reply) = oneshot::channel();
         fetch.reply = Some(sender);
-        tokio::spawn(fetch.run());
+        tokio::spawn(fetch.run(place));
         let started = visit.errand.started;
         let forwarded = CacheStatus::forwarded(why);
         match reply.await {
@@ -254,6 +259,18 @@ impl Inner {
             .then(|| self.error(visit.errand.started, why, detail, as_what))
     }
 
+    /// Answers a visitor for whose request there was no place at the origin.
+    fn no_room(
+        &self,
+        visit: &Visit,
+        why: Forward,
+        stored: Option<&StoredResponse>,
+    ) -> Response<EdgeBody> {
+        let as_what = FailedAs::AtCapacity;
+        self.stand_in(visit, stored, AT_CAPACITY)
+            .unwrap_or_else(|| self.error(visit.errand.started, why, AT_CAPACITY, as_what))
+    }
+
     pub(crate) fn error(
         &self,
         started: Duration,
@@ -264,6 +281,7 @@ impl Inner {
         self.answered(CacheOutcome::Error, started);
         let status = match as_what {
             FailedAs::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            FailedAs::AtCapacity => StatusCode::SERVICE_UNAVAILABLE,
             FailedAs::BadGateway | FailedAs::ServerError => StatusCode::BAD_GATEWAY,
         };
         own_response(status, why, detail)
@@ -284,7 +302,8 @@ impl Inner {
         (new && facts.covers_least).then_some(stored)
     }
 
-    /// Asks the origin in the background, unless somebody does already or it failed just now.
+    /// Asks the origin in the background, unless somebody does already, it failed just now, or it has
+    /// enough to do.
     pub(crate) fn revalidate(self: &Arc<Self>, visit: &Visit, stored: &Arc<StoredResponse>) {
         if !stored.may_revalidate(self.clock.now()) {
             return;
@@ -293,18 +312,27 @@ impl Inner {
         let key = (visit.page.url.clone(), stored.variant);
         if let Part::Lead(ticket) = self.fetches.join(key, generation, None)
             && self.newer(visit, Some(stored)).is_none()
+            && let Some(place) = self.background_place()
         {
             let fetch = self.fetch(visit, generation, Some(Arc::clone(stored)), Some(ticket));
-            tokio::spawn(fetch.run());
+            tokio::spawn(fetch.run(place));
         }
     }
 
     /// Sends the visitor's request to the origin as it is, for him alone.
-    async fn alone(self: Arc<Self>, visit: Visit, why: Forward) -> Response<EdgeBody> {
+    async fn alone(
+        self: Arc<Self>,
+        visit: Visit,
+        why: Forward,
+        stored: Option<Arc<StoredResponse>>,
+    ) -> Response<EdgeBody> {
+        let Some(place) = self.place(visit.errand.started).await else {
+            return self.no_room(&visit, why, stored.as_deref());
+        };
         let mut request = Request::new(no_request_body());
         *request.method_mut() = visit.method;
         *request.headers_mut() = visit.headers;
-        self.pass_on(visit.errand, request, why).await
+        self.pass_on(visit.errand, request, why, place).await
     }
 
     /// Waits until this process has learnt of the generation that a warm-up asks for, or for as long

@@ -12,7 +12,9 @@
 //!
 //! - One request to the origin for a page, however many visitors wait for it. Whatever turns out to
 //!   be private goes to nobody but the visitor it was made for.
-//! - Bodies reach the visitor while they are stored; larger ones than the store takes just pass.
+//! - Bodies reach the visitor while they are stored; larger ones than the store takes just pass, and so
+//!   do those for which there is no room among the bodies on their way there.
+//! - Requests under way at the origin are bounded, whoever asks and whoever has left.
 //! - Responses served stale, asked for by another URL than the page's own, or superseded while they
 //!   were rendered tell shared caches in front not to keep them.
 //! - When the store is away pages are still served, with a short shared lifetime.
@@ -30,6 +32,7 @@ mod binding;
 mod body;
 mod cache_status;
 mod collapse;
+mod collecting;
 mod connector;
 mod decide;
 mod edge;
@@ -44,6 +47,7 @@ mod partial;
 mod pass;
 mod patient;
 mod pattern;
+mod places;
 mod present;
 mod pump;
 mod purge;

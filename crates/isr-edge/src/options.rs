@@ -21,16 +21,24 @@ pub struct EdgeOptions {
     pub url_rules: UrlRules,
     /// What is said about pages whose origin says nothing, in order. Default: nothing.
     pub rules: Vec<Rule>,
-    /// Bytes of memory for stored responses. Default: 256 MiB.
+    /// Bytes of memory for stored responses. A quarter as many more are for bodies on their way there:
+    /// what finds no room among those is not stored that time. Default: 256 MiB.
     pub memory_bytes: u64,
     /// The largest body that is stored, in bytes, and never more than an eighth of
     /// `memory_bytes`. Larger ones pass through. Default: 8 MiB.
     pub largest_body: u64,
     /// Variants kept of one page, the newest; at least 1. Default: 16.
     pub variants_per_page: usize,
-    /// How long a request waits for another's response before it asks the origin itself.
+    /// How long a request waits for another's response before it asks the origin itself, and for that
+    /// when as many are under way there as are allowed.
     /// Default: 5 s.
     pub collapse_wait: Duration,
+    /// Requests under way at the origin at once, whoever they are for; at least 1. One counts until
+    /// the body of its response has ended, or until it speaks another protocol. Beyond it a visitor
+    /// waits for up to `collapse_wait`; then he gets something stale where that may stand in for an
+    /// origin that fails, else 503. Background requests take at most half of it, and do not wait.
+    /// Default: 256.
+    pub origin_concurrency: usize,
     /// How long the origin may be silent before the head of its response has come. Default: 30 s.
     pub head_timeout: Duration,
     /// How long the origin may be silent within the body of its response. Default: 60 s.
@@ -149,6 +157,7 @@ impl EdgeOptions {
             largest_body: 8 * 1024 * 1024,
             variants_per_page: 16,
             collapse_wait: Duration::from_secs(5),
+            origin_concurrency: 256,
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
             upload_timeout: Duration::from_secs(30),

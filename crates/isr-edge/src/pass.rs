@@ -16,18 +16,26 @@ use crate::edge::{EdgeFuture, Inner};
 use crate::fetch::{failed_as, generation_value};
 use crate::fields::{prepare_request, prepare_response};
 use crate::origin::OriginError;
+use crate::places::{AT_CAPACITY, Place};
 use crate::present::own_response;
+use crate::serve::Connection;
 use crate::visit::Errand;
 
 impl Inner {
-    /// Hands a request to the origin.
+    /// Hands a request to the origin, as soon as there is a place.
     pub(crate) fn pass(
         self: Arc<Self>,
         errand: Errand,
         request: Request<RequestBody>,
         why: Forward,
     ) -> EdgeFuture {
-        EdgeFuture::later(async move { self.pass_on(errand, request, why).await })
+        EdgeFuture::later(async move {
+            let started = errand.started;
+            match self.place(started).await {
+                Some(place) => self.pass_on(errand, request, why, place).await,
+                None => self.error(started, why, AT_CAPACITY, FailedAs::AtCapacity),
+            }
+        })
     }
 
     /// Hands a request to the origin and its response to the visitor.
@@ -36,18 +44,23 @@ impl Inner {
         errand: Errand,
         mut request: Request<RequestBody>,
         why: Forward,
+        place: Place,
     ) -> Response<EdgeBody> {
         let method = request.method().clone();
-        let upgrade = errand.hop.upgrade.as_ref();
-        let visitor = upgrade.map(|_| hyper::upgrade::on(&mut request));
+        let connection = request.extensions_mut().remove();
+        let visitor = errand.hop.upgrade.is_some().then(|| Upgrading {
+            visitor: hyper::upgrade::on(&mut request),
+            connection,
+        });
         self.prepare(&errand, &mut request);
-        let response = match self.ask(request).await {
+        let response = match self.ask(request, place).await {
             Ok(response) => response,
             Err(error) => {
                 self.answered(CacheOutcome::Error, errand.started);
                 let status = match (&error, failed_as(&error)) {
                     (OriginError::VisitorSilent, _) => StatusCode::REQUEST_TIMEOUT,
                     (_, FailedAs::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+                    (_, FailedAs::AtCapacity) => StatusCode::SERVICE_UNAVAILABLE,
                     (_, FailedAs::BadGateway | FailedAs::ServerError) => StatusCode::BAD_GATEWAY,
                 };
                 return own_response(status, why, error.as_str());
@@ -83,7 +96,7 @@ impl Inner {
         &self,
         mut response: Response<OriginBody>,
         method: &Method,
-        visitor: Option<OnUpgrade>,
+        visitor: Option<Upgrading>,
         why: Forward,
     ) -> Response<EdgeBody> {
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -110,6 +123,7 @@ impl Inner {
         }
         match (visitor, origin) {
             (Some(visitor), Some(origin)) => {
+                // With its body goes the place at the origin, which is for requests.
                 *response.body_mut() = EdgeBody::empty();
                 tokio::spawn(join(visitor, origin));
                 response
@@ -157,8 +171,19 @@ fn wish_to_upgrade(headers: &mut HeaderMap, protocol: &HeaderValue) {
     headers.insert(UPGRADE, protocol.clone());
 }
 
+/// A visitor who may come to speak another protocol.
+struct Upgrading {
+    visitor: OnUpgrade,
+    /// His connection, which counts as one for as long as he speaks.
+    connection: Option<Connection>,
+}
+
 /// Lets visitor and origin speak another protocol with one another until either closes.
-async fn join(visitor: OnUpgrade, origin: OnUpgrade) {
+async fn join(upgrading: Upgrading, origin: OnUpgrade) {
+    let Upgrading {
+        visitor,
+        connection: _connection,
+    } = upgrading;
     let ends = async { Ok::<_, hyper::Error>((visitor.await?, origin.await?)) };
     match ends.await {
         Ok((visitor, origin)) => {

@@ -9,9 +9,10 @@ use isr_core::BoxError;
 use tokio::sync::mpsc;
 
 use crate::body::OriginBody;
+use crate::collecting::Share;
 
 /// Frames that wait for the visitor, beyond those in hand.
-pub(crate) const FRAMES: usize = 16;
+pub(crate) const FRAMES: usize = 4;
 
 type FrameSender = mpsc::Sender<Result<Frame<Bytes>, BoxError>>;
 
@@ -25,6 +26,8 @@ pub(crate) struct Pump {
     collected: Option<Vec<Bytes>>,
     length: u64,
     limit: u64,
+    /// What may be held of the body in memory, by the visitor's frames too, which are the same bytes.
+    share: Share,
 }
 
 /// What came of collecting a body.
@@ -34,12 +37,19 @@ pub(crate) enum Collected {
     Whole(Bytes),
     /// It is larger than what is stored.
     TooLarge,
+    /// There was no room for it among all the bodies on their way into the store.
+    CrowdedOut,
     /// It broke off.
     Broken,
 }
 
 impl Pump {
-    pub(crate) fn new(body: OriginBody, visitor: Option<FrameSender>, limit: u64) -> Self {
+    pub(crate) fn new(
+        body: OriginBody,
+        visitor: Option<FrameSender>,
+        limit: u64,
+        share: Share,
+    ) -> Self {
         Self {
             body,
             visitor,
@@ -47,6 +57,7 @@ impl Pump {
             collected: Some(Vec::new()),
             length: 0,
             limit,
+            share,
         }
     }
 
@@ -56,14 +67,14 @@ impl Pump {
         loop {
             let frame = tokio::select! {
                 biased;
-                () = hand_over(&mut self.visitor, &mut self.waiting), if !self.waiting.is_empty() => continue,
+                _ = hand_over(&mut self.visitor, &mut self.waiting), if !self.waiting.is_empty() => continue,
                 frame = self.body.frame() => frame,
             };
             match frame {
                 None => return Collected::Whole(join(&self.collected.take().unwrap_or_default())),
                 Some(Ok(frame)) => {
-                    if !self.take(frame) {
-                        return Collected::TooLarge;
+                    if let Some(end) = self.take(frame) {
+                        return end;
                     }
                 }
                 Some(Err(error)) => {
@@ -76,9 +87,12 @@ impl Pump {
 
     /// Hands the visitor what waits for him and what is still to come, at his pace.
     pub(crate) async fn finish(mut self) {
+        let waiting = self.waiting.iter().map(length).sum();
+        self.share.shrink_to(waiting);
         while self.visitor.is_some() {
             if !self.waiting.is_empty() {
-                hand_over(&mut self.visitor, &mut self.waiting).await;
+                let handed = hand_over(&mut self.visitor, &mut self.waiting).await;
+                self.share.give_back(handed);
                 continue;
             }
             let Some(visitor) = &self.visitor else { return };
@@ -94,21 +108,26 @@ impl Pump {
         }
     }
 
-    /// Takes a frame in; false when the body has become too large to be stored.
-    fn take(&mut self, frame: Frame<Bytes>) -> bool {
-        if let Some(data) = frame.data_ref() {
-            self.length += data.len() as u64;
-            if self.length > self.limit {
-                self.collected = None;
-            }
-            if let Some(collected) = &mut self.collected {
-                collected.push(data.clone());
-            }
+    /// Takes a frame in; says so when the body cannot be stored after all.
+    fn take(&mut self, frame: Frame<Bytes>) -> Option<Collected> {
+        self.length += length(&frame);
+        let end = if self.length > self.limit {
+            Some(Collected::TooLarge)
+        } else if self.share.cover(self.length) {
+            None
+        } else {
+            Some(Collected::CrowdedOut)
+        };
+        if end.is_some() {
+            self.collected = None;
+        }
+        if let (Some(collected), Some(data)) = (&mut self.collected, frame.data_ref()) {
+            collected.push(data.clone());
         }
         if self.visitor.is_some() {
             self.waiting.push_back(frame);
         }
-        self.collected.is_some()
+        end
     }
 
     async fn fail(&mut self, error: BoxError) {
@@ -122,18 +141,27 @@ impl Pump {
     }
 }
 
-/// Hands the visitor one frame as soon as he takes it. Dropping the future loses none.
-async fn hand_over(visitor: &mut Option<FrameSender>, waiting: &mut VecDeque<Frame<Bytes>>) {
+/// Hands the visitor one frame as soon as he takes it, and says how many bytes that were. Dropping the
+/// future loses none.
+async fn hand_over(visitor: &mut Option<FrameSender>, waiting: &mut VecDeque<Frame<Bytes>>) -> u64 {
     if let Some(sender) = visitor.as_ref()
         && let Ok(permit) = sender.reserve().await
     {
-        if let Some(frame) = waiting.pop_front() {
+        let frame = waiting.pop_front();
+        let handed = frame.as_ref().map_or(0, length);
+        if let Some(frame) = frame {
             permit.send(Ok(frame));
         }
-        return;
+        return handed;
     }
     *visitor = None;
     waiting.clear();
+    0
+}
+
+/// How many bytes of the body a frame has.
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
 }
 
 /// One piece of memory of the exact size, so that a stored body pins no larger buffers.
@@ -150,6 +178,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
+    use crate::collecting::Collecting;
 
     fn body(pieces: Vec<Result<&'static str, &'static str>>) -> OriginBody {
         let frames = pieces.into_iter().map(|piece| {
@@ -160,10 +189,20 @@ mod tests {
         StreamBody::new(stream::iter(frames)).boxed_unsync()
     }
 
+    /// A share that can be as large as may be.
+    fn plenty() -> Share {
+        Collecting::new(u64::MAX).share(0).unwrap()
+    }
+
     #[tokio::test]
     async fn a_whole_body_is_collected_though_the_visitor_takes_nothing_yet() {
         let (visitor, mut seen) = mpsc::channel(1);
-        let mut pump = Pump::new(body(vec![Ok("ab"), Ok("cd"), Ok("ef")]), Some(visitor), 10);
+        let mut pump = Pump::new(
+            body(vec![Ok("ab"), Ok("cd"), Ok("ef")]),
+            Some(visitor),
+            10,
+            plenty(),
+        );
         let Collected::Whole(bytes) = pump.collect().await else {
             panic!("not collected")
         };
@@ -181,14 +220,19 @@ mod tests {
     async fn a_visitor_who_left_does_not_stop_the_collecting() {
         let (visitor, seen) = mpsc::channel(1);
         drop(seen);
-        let mut pump = Pump::new(body(vec![Ok("ab"), Ok("cd")]), Some(visitor), 10);
+        let mut pump = Pump::new(body(vec![Ok("ab"), Ok("cd")]), Some(visitor), 10, plenty());
         assert!(matches!(pump.collect().await, Collected::Whole(_)));
     }
 
     #[tokio::test]
     async fn a_body_over_the_limit_still_reaches_the_visitor_whole() {
         let (visitor, mut seen) = mpsc::channel(1);
-        let mut pump = Pump::new(body(vec![Ok("ab"), Ok("cd"), Ok("ef")]), Some(visitor), 3);
+        let mut pump = Pump::new(
+            body(vec![Ok("ab"), Ok("cd"), Ok("ef")]),
+            Some(visitor),
+            3,
+            plenty(),
+        );
         assert!(matches!(pump.collect().await, Collected::TooLarge));
         let rest = tokio::spawn(pump.finish());
         let mut frames = 0;
@@ -202,7 +246,12 @@ mod tests {
     #[tokio::test]
     async fn a_broken_body_breaks_off_at_the_visitor_too() {
         let (visitor, mut seen) = mpsc::channel(8);
-        let mut pump = Pump::new(body(vec![Ok("ab"), Err("lost")]), Some(visitor), 10);
+        let mut pump = Pump::new(
+            body(vec![Ok("ab"), Err("lost")]),
+            Some(visitor),
+            10,
+            plenty(),
+        );
         assert!(matches!(pump.collect().await, Collected::Broken));
         drop(pump);
         assert!(seen.recv().await.unwrap().is_ok());
@@ -222,7 +271,7 @@ mod tests {
         let (visitor, mut seen) = mpsc::channel(FRAMES);
         let limit = 8 * FRAME;
         let body = StreamBody::new(frames).boxed_unsync();
-        let mut pump = Pump::new(body, Some(visitor), limit as u64);
+        let mut pump = Pump::new(body, Some(visitor), limit as u64, plenty());
         let task = tokio::spawn(async move {
             assert!(matches!(pump.collect().await, Collected::TooLarge));
             pump.finish().await;
@@ -235,5 +284,40 @@ mod tests {
         }
         task.await.unwrap();
         assert_eq!(taken, COUNT);
+    }
+
+    #[tokio::test]
+    async fn a_body_without_room_still_reaches_the_visitor_whole_and_gives_its_share_back() {
+        let collecting = Collecting::new(5);
+        let (visitor, mut seen) = mpsc::channel(1);
+        let pieces = body(vec![Ok("ab"), Ok("cd"), Ok("ef")]);
+        let mut pump = Pump::new(pieces, Some(visitor), 10, collecting.share(0).unwrap());
+        assert!(matches!(pump.collect().await, Collected::CrowdedOut));
+        assert!(collecting.share(5).is_none(), "what waits is still held");
+        let rest = tokio::spawn(pump.finish());
+        let mut text = Vec::new();
+        while let Some(frame) = seen.recv().await {
+            text.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+        rest.await.unwrap();
+        assert_eq!(text, b"abcdef");
+        assert!(collecting.share(5).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_visitor_who_takes_nothing_of_a_collected_body_keeps_its_share() {
+        let collecting = Collecting::new(6);
+        let (visitor, mut seen) = mpsc::channel(1);
+        let share = collecting.share(6).unwrap();
+        let pieces = body(vec![Ok("ab"), Ok("cd"), Ok("ef")]);
+        let mut pump = Pump::new(pieces, Some(visitor), 10, share);
+        assert!(matches!(pump.collect().await, Collected::Whole(_)));
+        let rest = tokio::spawn(pump.finish());
+        tokio::task::yield_now().await;
+        // One piece is in hand, and no longer counted; two wait.
+        assert!(collecting.share(3).is_none() && collecting.share(2).is_some());
+        while seen.recv().await.is_some() {}
+        rest.await.unwrap();
+        assert!(collecting.share(6).is_some());
     }
 }

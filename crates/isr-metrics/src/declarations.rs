@@ -48,6 +48,8 @@ pub(crate) const WARM_FAILURES: &[&str] = &words!(WarmFailure);
 /// The classes of a status code (RFC 9110 §15), and `none` when no response came.
 pub(crate) const STATUS_CLASSES: &[&str] = &["none", "1xx", "2xx", "3xx", "4xx", "5xx", OTHER];
 pub(crate) const BIND_RESULTS: &[&str] = &["bound", "superseded", "failed"];
+/// Who the origin was not asked for: somebody who waits, or nobody.
+pub(crate) const ASKERS: &[&str] = &["visitor", "background"];
 pub(crate) const CALL_RESULTS: &[&str] = &["ok", "failed"];
 
 /// The label by which a family of series is told apart when it has one.
@@ -60,6 +62,7 @@ const fn label(name: &'static str, values: &'static [&'static str]) -> Label {
 
 const OUTCOME: &[Label] = &[label("outcome", OUTCOMES)];
 const STATUS: &[Label] = &[label("status", STATUS_CLASSES)];
+const ASKER: &[Label] = &[label("asker", ASKERS)];
 const BIND_RESULT: &[Label] = &[label("result", BIND_RESULTS)];
 const SOURCE: &[Label] = &[label("source", SOURCES)];
 const MILESTONE: &[Label] = &[label("milestone", MILESTONES)];
@@ -97,6 +100,12 @@ pub const EDGE_STORED_BYTES: Declaration = Declaration::gauge(
     Unit::Bytes,
     "Weight of the responses in the memory of the built-in edge.",
 );
+/// What the edge had no room for.
+pub const EDGE_CROWDED_OUT: Declaration = Declaration::counter(
+    "edge_isr_edge_crowded_out_total",
+    &[],
+    "Bodies that passed through without being stored because too much was on its way into the memory of the built-in edge.",
+);
 /// Requests to the origin.
 pub const ORIGIN_REQUESTS: Declaration = Declaration::counter(
     "edge_isr_origin_requests_total",
@@ -108,6 +117,12 @@ pub const ORIGIN_RESPONSE: Declaration = Declaration::seconds(
     "edge_isr_origin_response_seconds",
     &[],
     "Time from a request's head to the head of the origin's response, or to giving up on it.",
+);
+/// Requests that were one too many for the origin.
+pub const ORIGIN_AT_CAPACITY: Declaration = Declaration::counter(
+    "edge_isr_origin_at_capacity_total",
+    ASKER,
+    "Requests not sent to the origin because as many were under way there as are allowed.",
 );
 /// Binds.
 pub const BINDS: Declaration = Declaration::counter(
@@ -239,8 +254,10 @@ pub const ALL: &[Declaration] = &[
     EDGE_RESPONSE,
     EDGE_STORED_RESPONSES,
     EDGE_STORED_BYTES,
+    EDGE_CROWDED_OUT,
     ORIGIN_REQUESTS,
     ORIGIN_RESPONSE,
+    ORIGIN_AT_CAPACITY,
     BINDS,
     REVALIDATIONS,
     REVALIDATION_REACHED,

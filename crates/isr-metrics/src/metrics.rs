@@ -21,8 +21,10 @@ pub struct Metrics {
     edge_response: Series<Histogram>,
     edge_stored_responses: IntGauge,
     edge_stored_bytes: IntGauge,
+    edge_crowded_out: IntCounter,
     origin_requests: Series<IntCounter>,
     origin_response: Histogram,
+    origin_at_capacity: Series<IntCounter>,
     binds: Series<IntCounter>,
     revalidations: Series<IntCounter>,
     revalidation_reached: Series<Histogram>,
@@ -61,8 +63,10 @@ impl Metrics {
             edge_response: table.histograms(&declared::EDGE_RESPONSE),
             edge_stored_responses: table.int_gauge(&declared::EDGE_STORED_RESPONSES),
             edge_stored_bytes: table.int_gauge(&declared::EDGE_STORED_BYTES),
+            edge_crowded_out: table.counter(&declared::EDGE_CROWDED_OUT),
             origin_requests: table.counters(&declared::ORIGIN_REQUESTS),
             origin_response: table.histogram(&declared::ORIGIN_RESPONSE),
+            origin_at_capacity: table.counters(&declared::ORIGIN_AT_CAPACITY),
             binds: table.counters(&declared::BINDS),
             revalidations: table.counters(&declared::REVALIDATIONS),
             revalidation_reached: table.histograms(&declared::REVALIDATION_REACHED),
@@ -123,6 +127,11 @@ impl Recorder for Metrics {
                 self.origin_requests.of(status_class(status)).inc();
                 observe(&self.origin_response, took);
             }
+            Event::OriginAtCapacity { background } => {
+                let asker = if background { "background" } else { "visitor" };
+                self.origin_at_capacity.of(asker).inc();
+            }
+            Event::CrowdedOut => self.edge_crowded_out.inc(),
             Event::EdgeStored { responses, bytes } => {
                 set(&self.edge_stored_responses, responses);
                 set(&self.edge_stored_bytes, bytes);

@@ -108,6 +108,15 @@ fn what_the_origin_answers_is_counted_by_class() {
 }
 
 #[test]
+fn what_finds_no_room_is_counted() {
+    for (background, asker) in [(false, "visitor"), (true, "background")] {
+        let expected = format!("origin_at_capacity_total{{asker=\"{asker}\"}} 1");
+        check(&Event::OriginAtCapacity { background }, &[&expected]);
+    }
+    check(&Event::CrowdedOut, &["edge_crowded_out_total 1"]);
+}
+
+#[test]
 fn binds_are_counted_by_what_came_of_them() {
     check(&Event::Bound, &["binds_total{result=\"bound\"} 1"]);
     check(

@@ -1,8 +1,14 @@
 //! A running server, used from the command line.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::process::{Place, http, origin};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_page_is_cached_revalidated_and_looked_up_from_the_command_line() {
@@ -171,20 +177,70 @@ async fn waiting_for_what_does_not_come_about_fails() {
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
-    let place = Place::before(&origin().await, "");
-    let serving = place.serve(&[]).await;
-    let address = serving.edge.strip_prefix("http://").unwrap();
-    let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
-    half.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
-    // Accepted, and so waited for.
-    serving.visit("/a").await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", silent.local_addr().unwrap());
+    let serving = Place::before(&origin, "").serve(&[]).await;
+    let mut visit = TcpStream::connect(address(&serving.edge)).await.unwrap();
+    let request = b"GET /a HTTP/1.1\r\nhost: a.example\r\n\r\n";
+    visit.write_all(request).await.unwrap();
+    // Begun, and so waited for.
+    let _asked = silent.accept().await.unwrap();
     serving.signal("-TERM").await;
-    while tokio::net::TcpStream::connect(address).await.is_ok() {
+    while TcpStream::connect(address(&serving.edge)).await.is_ok() {
         tokio::task::yield_now().await;
     }
     assert_eq!(serving.terminate().await, Some(1));
     let mut rest = Vec::new();
-    let _ = half.read_to_end(&mut rest).await;
+    let _ = visit.read_to_end(&mut rest).await;
+    assert_eq!(rest, b"");
+}
+
+fn address(url: &str) -> &str {
+    url.strip_prefix("http://").unwrap()
+}
+
+#[tokio::test]
+async fn visitors_and_callers_who_never_send_a_whole_head_are_given_up_on() {
+    let place = Place::before(&origin().await, "head_timeout = \"50ms\"\n");
+    let serving = place.serve(&[]).await;
+    for url in [&serving.edge, &serving.admin] {
+        let mut half = TcpStream::connect(address(url)).await.unwrap();
+        half.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+        let mut rest = Vec::new();
+        let closed = tokio::time::timeout(PATIENCE, half.read_to_end(&mut rest)).await;
+        assert!(closed.is_ok(), "{url} still waits");
+    }
+    assert_eq!(serving.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn connections_of_visitors_and_of_callers_are_bounded() {
+    let more = "connections = 1\nhead_timeout = \"1h\"\ngrace = \"1h\"\n[admin]\nconnections = 1\n";
+    let place = Place::before(&origin().await, more);
+    let serving = place.serve(&[]).await;
+    for url in [&serving.edge, &serving.admin] {
+        let mut first = TcpStream::connect(address(url)).await.unwrap();
+        first.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+        let mut next = TcpStream::connect(address(url)).await.unwrap();
+        let request = b"GET /a HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n";
+        next.write_all(request).await.unwrap();
+        // The head of the first has come whole, and is answered, before the next is accepted.
+        first.write_all(b"a.example\r\n\r\n").await.unwrap();
+        let mut start = [0; 9];
+        first.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 ");
+        let mut nothing = [0];
+        let early = next.try_read(&mut nothing).map_err(|error| error.kind());
+        assert_eq!(early, Err(ErrorKind::WouldBlock), "{url}");
+        drop(first);
+        let answered = tokio::time::timeout(PATIENCE, next.read_exact(&mut start)).await;
+        answered.expect("there is room now").unwrap();
+    }
+    // One whose head is not whole is not waited for.
+    let mut half = TcpStream::connect(address(&serving.edge)).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, serving.terminate()).await;
+    assert_eq!(ended.expect("nobody is waited for"), Some(0));
 }
 
 #[tokio::test]

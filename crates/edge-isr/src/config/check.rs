@@ -332,6 +332,11 @@ fn admin(raw: &raw::Admin, address: SocketAddr, faults: &mut Faults) -> AdminCon
     }
     AdminConfig {
         token,
+        connections: faults.number(
+            "admin.connections",
+            usize::try_from(raw.connections).unwrap_or(usize::MAX),
+            1..=100_000,
+        ),
         largest_body,
     }
 }

@@ -212,6 +212,8 @@ pub struct EdgeConfig {
     pub dialects: Vec<Dialect>,
     /// Whether visitors see the tag headers.
     pub keep_tag_headers: bool,
+    /// Requests under way at the origin at once.
+    pub origin_concurrency: usize,
     /// How the origin is reached.
     pub origin: HttpOriginOptions,
 }
@@ -298,6 +300,8 @@ pub struct WorkerConfig {
 pub struct AdminConfig {
     /// What its callers must know; `None` only where it can be reached from this machine alone.
     pub token: Option<Secret>,
+    /// Connections of callers at once.
+    pub connections: usize,
     /// Bytes of the largest request body.
     pub largest_body: usize,
 }

@@ -195,6 +195,7 @@ impl Default for Worker {
 pub(super) struct Admin {
     pub(super) token: Option<HiddenText>,
     pub(super) token_file: Option<String>,
+    pub(super) connections: u32,
     pub(super) largest_body: Size,
 }
 
@@ -203,6 +204,7 @@ impl Default for Admin {
         Self {
             token: None,
             token_file: None,
+            connections: 100,
             largest_body: Size::mebibytes(1),
         }
     }

@@ -113,6 +113,7 @@ pub(super) fn edge_options(config: &Config) -> Result<EdgeOptions, StartError> {
     options.largest_body = edge.largest_body;
     options.variants_per_page = edge.variants_per_page;
     options.collapse_wait = edge.collapse_wait;
+    options.origin_concurrency = edge.origin_concurrency;
     options.head_timeout = edge.response_timeout;
     options.idle_timeout = edge.idle_timeout;
     options.upload_timeout = config.listen.body_timeout;

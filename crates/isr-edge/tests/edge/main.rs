@@ -12,6 +12,8 @@ mod collapsing;
 #[cfg(test)]
 mod connection;
 #[cfg(test)]
+mod crowding;
+#[cfg(test)]
 mod degraded;
 #[cfg(test)]
 mod passing;
@@ -23,5 +25,7 @@ mod purging;
 mod revalidating;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod stopping;
 #[cfg(test)]
 mod tls;

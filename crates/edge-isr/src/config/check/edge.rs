@@ -44,6 +44,11 @@ pub(super) fn edge(raw: &raw::Edge, faults: &mut Faults) -> EdgeConfig {
             Duration::ZERO..=HOUR,
         ),
         origin: origin(raw, faults),
+        origin_concurrency: faults.number(
+            "edge.origin_concurrency",
+            usize::try_from(raw.origin_concurrency).unwrap_or(usize::MAX),
+            1..=65_536,
+        ),
         variants_per_page: faults.number(
             "edge.variants_per_page",
             usize::from(raw.variants_per_page),

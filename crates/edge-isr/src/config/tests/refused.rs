@@ -43,6 +43,8 @@ fn what_is_out_of_range_is_refused_with_the_range() {
             "use 8KiB to 1MiB",
         ),
         ("edge", "origin_most_fields", "15", "use 16 to 4096"),
+        ("edge", "origin_concurrency", "0", "use 1 to 65536"),
+        ("admin", "connections", "0", "use 1 to 100000"),
         (
             "layer",
             "largest_hashed_body",
