@@ -17,9 +17,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use isr_core::{
-    BoxError, Clock, Mode, PageUrl, Policy, Receipt, RevalidateOptions, RevalidationId,
-    Revalidator, Secret, Sender, SenderOptions, SenderRole, SiteOrigin, Source, StoreError, Tag,
-    TagGraph as _, Target, Targets, WarmupKey,
+    BoxError, Clock, Event, Mode, PageUrl, Policy, Receipt, Recorder, RevalidateOptions,
+    RevalidationId, Revalidator, Secret, Sender, SenderOptions, SenderRole, SiteOrigin, Source,
+    StoreError, Tag, TagGraph as _, Target, Targets, WarmupKey,
 };
 use isr_edge::{
     Edge, EdgeOptions, EdgeParts, HttpOrigin, HttpOriginOptions, Pattern, Rule, ServeOptions,
@@ -63,6 +63,24 @@ impl Clock for TestClock {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Takes note of what found no room, by the event's name and fields.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(Mutex<Vec<String>>);
+
+impl Noted {
+    pub(crate) fn count(&self, event: &str) -> usize {
+        self.0.lock().iter().filter(|noted| *noted == event).count()
+    }
+}
+
+impl Recorder for Noted {
+    fn record(&self, event: &Event<'_>) {
+        if matches!(event, Event::OriginAtCapacity { .. } | Event::CrowdedOut) {
+            self.0.lock().push(format!("{event:?}"));
+        }
     }
 }
 
@@ -179,10 +197,11 @@ impl Setup {
             store: store.clone(),
             sender: sender.clone(),
         });
+        let noted = Arc::new(Noted::default());
         let parts = EdgeParts {
             graph: store.clone(),
             sender: sender.clone(),
-            recorder: Arc::new(isr_core::NoRecorder),
+            recorder: noted.clone(),
             clock: clock.clone(),
             warmup_key: Some(WarmupKey::new(Secret::new(KEY)).unwrap()),
             revalidator: revalidator.clone(),
@@ -202,6 +221,7 @@ impl Setup {
         Site {
             origin,
             clock,
+            noted,
             store,
             sender,
             revalidator,
@@ -216,6 +236,7 @@ impl Setup {
 pub(crate) struct Site {
     pub(crate) origin: ScriptedOrigin,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) noted: Arc<Noted>,
     pub(crate) store: Arc<FlakyStore>,
     pub(crate) sender: Arc<Sender>,
     revalidator: Arc<Accept>,
