@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::origin::{Gate, Script, ScriptedOrigin, Seen, Step};
-use crate::support::{Setup, Site, until};
+use crate::support::{Setup, Site};
 
 const MOST: usize = 3;
 
@@ -68,10 +68,10 @@ async fn a_visitor_for_whom_there_is_no_room_is_told_so() {
         );
         assert_eq!(refused.field("retry-after"), "5");
     }
-    assert_eq!(site.origin.count(), 1);
+    let noted = site.noted.count("OriginAtCapacity { background: false }");
+    assert_eq!((site.origin.count(), noted), (1, 2));
     gate.open();
     assert_eq!(first.await.unwrap().text, "slow");
-    until(|| site.origin.count() == 1).await;
     assert_eq!(site.get("/").await.text, "quick");
 }
 
@@ -124,6 +124,8 @@ async fn background_requests_leave_room_for_visitors() {
     // Half of the room is taken, and the visitor finds the other half.
     assert_eq!(site.get("/visit").await.text, "visit");
     assert_eq!(site.origin.count(), PAGES + 2 + 1);
+    let noted = site.noted.count("OriginAtCapacity { background: true }");
+    assert_eq!(noted, PAGES - 2);
     gate.open();
     // Those for which there was no room are asked for when they are seen again.
     for number in 0..PAGES {

@@ -1,13 +1,11 @@
 //! `PURGE` requests and the connector.
 
-use std::sync::Arc;
-
 use http::{Method, StatusCode};
 use isr_core::{CdnConnector as _, Completion, Mode, PurgeBatch, TagGraph as _, Target, tag};
 use isr_edge::{EdgeConnector, PurgeAccess};
 
 use crate::support::origin::{Script, ScriptedOrigin};
-use crate::support::{Answer, Failures, Setup, Site};
+use crate::support::{Answer, Setup, Site};
 
 async fn site() -> Site {
     let origin = ScriptedOrigin::start(|seen| Script::ok(&[], &seen.target)).await;
@@ -278,19 +276,18 @@ async fn tags_are_learnt_from_the_fields_that_applications_purge_by() {
 
 #[tokio::test]
 async fn a_purge_that_the_store_did_not_take_is_counted_by_whoever_asked_it() {
-    let failures = Arc::new(Failures::default());
-    let recorder = failures.clone();
     let origin = ScriptedOrigin::start(|_| Script::ok(&[], "")).await;
-    let setup = Setup::new().rule("/**", &[]);
-    let site = setup
-        .with(|setup| setup.recorder = recorder)
-        .start(origin)
-        .await;
+    let site = Setup::new().rule("/**", &[]).start(origin).await;
     site.store.set_away(true);
     let answer = purge(&site, "/", &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     site.request(Method::POST, "/").send().await;
-    assert_eq!(failures.operations(), [] as [String; 0]);
+    site.get("/").await;
+    let counted = |operation: &str| {
+        let event = format!("StoreFailed {{ operation: \"{operation}\" }}");
+        site.noted.count(&event)
+    };
+    assert_eq!((counted("invalidate"), counted("bind")), (0, 1));
 }
 
 #[tokio::test]

@@ -18,9 +18,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use isr_core::{
-    BoxError, Clock, Event, Mode, NoRecorder, PageUrl, Policy, Receipt, Recorder,
-    RevalidateOptions, RevalidationId, Revalidator, Secret, Sender, SenderOptions, SenderRole,
-    SiteOrigin, Source, StoreError, Tag, TagGraph as _, Target, Targets, WarmupKey,
+    BoxError, Clock, Event, Mode, PageUrl, Policy, Receipt, Recorder, RevalidateOptions,
+    RevalidationId, Revalidator, Secret, Sender, SenderOptions, SenderRole, SiteOrigin, Source,
+    StoreError, Tag, TagGraph as _, Target, Targets, WarmupKey,
 };
 use isr_edge::{
     Edge, EdgeOptions, EdgeParts, HttpOrigin, HttpOriginOptions, Pattern, Rule, ServeOptions,
@@ -64,6 +64,27 @@ impl Clock for TestClock {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Takes note of what found no room and of what the store did not take, by the event's name and fields.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(Mutex<Vec<String>>);
+
+impl Noted {
+    pub(crate) fn count(&self, event: &str) -> usize {
+        self.0.lock().iter().filter(|noted| *noted == event).count()
+    }
+}
+
+impl Recorder for Noted {
+    fn record(&self, event: &Event<'_>) {
+        if matches!(
+            event,
+            Event::OriginAtCapacity { .. } | Event::CrowdedOut | Event::StoreFailed { .. }
+        ) {
+            self.0.lock().push(format!("{event:?}"));
+        }
     }
 }
 
@@ -122,25 +143,6 @@ pub(crate) struct Setup {
     pub(crate) url: Option<String>,
     /// Whether the sender has heard from the store.
     pub(crate) informed: bool,
-    pub(crate) recorder: Arc<dyn Recorder>,
-}
-
-/// Takes note of which of the store's operations failed.
-#[derive(Debug, Default)]
-pub(crate) struct Failures(Mutex<Vec<String>>);
-
-impl Failures {
-    pub(crate) fn operations(&self) -> Vec<String> {
-        self.0.lock().clone()
-    }
-}
-
-impl Recorder for Failures {
-    fn record(&self, event: &Event<'_>) {
-        if let Event::StoreFailed { operation } = event {
-            self.0.lock().push((*operation).to_owned());
-        }
-    }
 }
 
 pub(crate) const HOST: &str = "a.example";
@@ -161,7 +163,6 @@ impl Setup {
             origin: HttpOriginOptions::default(),
             url: None,
             informed: true,
-            recorder: Arc::new(NoRecorder),
         }
     }
 
@@ -200,10 +201,11 @@ impl Setup {
             store: store.clone(),
             sender: sender.clone(),
         });
+        let noted = Arc::new(Noted::default());
         let parts = EdgeParts {
             graph: store.clone(),
             sender: sender.clone(),
-            recorder: self.recorder,
+            recorder: noted.clone(),
             clock: clock.clone(),
             warmup_key: Some(WarmupKey::new(Secret::new(KEY)).unwrap()),
             revalidator: revalidator.clone(),
@@ -223,6 +225,7 @@ impl Setup {
         Site {
             origin,
             clock,
+            noted,
             store,
             sender,
             revalidator,
@@ -237,6 +240,7 @@ impl Setup {
 pub(crate) struct Site {
     pub(crate) origin: ScriptedOrigin,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) noted: Arc<Noted>,
     pub(crate) store: Arc<FlakyStore>,
     pub(crate) sender: Arc<Sender>,
     revalidator: Arc<Accept>,
