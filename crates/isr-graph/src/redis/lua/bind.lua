@@ -35,10 +35,11 @@ local function attach(id_and_name, page)
     if tag.name ~= sub(id_and_name, 9) then return false end
     met[id_and_name] = tag
   end
-  if tag.joining then
-    tag.joining = tag.joining .. page
+  local joining = tag.joining
+  if joining then
+    joining[#joining + 1] = page
   else
-    tag.joining, extended[#extended + 1] = page, tag
+    tag.joining, extended[#extended + 1] = { page }, tag
   end
   return true
 end
@@ -144,6 +145,6 @@ for at = 2, #ARGV do
   end
   results[at - 1] = result
 end
-for i = 1, #extended do tag_extend(extended[i], extended[i].joining) end
+for i = 1, #extended do tag_extend(extended[i], table.concat(extended[i].joining)) end
 if save or TAGS.changed then save_records() end
 return { S.number, table.concat(results) }
