@@ -64,7 +64,7 @@ async fn share(
             }
             Fate::Bound(flight) => (term.written, Some(flight), true),
             Fate::Unbound(flight) => {
-                let short = term.unbound.at_most(setup.options.unbound_lifetime);
+                let short = term.unbound.at_most(setup.options.degraded_lifetime);
                 (Some(short), flight, false)
             }
         };

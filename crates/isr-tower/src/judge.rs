@@ -67,7 +67,7 @@ pub(crate) fn judge(
 fn term(setup: &Setup, policy: &Policy, status: StatusCode, headers: &HeaderMap) -> Term {
     let lifetimes = match status {
         StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => policy.lifetimes(),
-        _ => policy.lifetimes().at_most(setup.options.absent_lifetime),
+        _ => policy.lifetimes().at_most(setup.options.negative_lifetime),
     };
     if !speaks_for_itself(headers) {
         let kept = lifetimes.shared_lifetime();

@@ -106,10 +106,10 @@ impl Page {
     /// Says that the page shows data with this tag.
     ///
     /// A page takes [`TagSet::DEFAULT_LIMIT`] tags. With more it cannot be bound to all of them, and
-    /// leaves with the short lifetime of [`IsrOptions::unbound_lifetime`]: bind it to a tag that
+    /// leaves with the short lifetime of [`IsrOptions::degraded_lifetime`]: bind it to a tag that
     /// stands for the group.
     ///
-    /// [`IsrOptions::unbound_lifetime`]: crate::IsrOptions::unbound_lifetime
+    /// [`IsrOptions::degraded_lifetime`]: crate::IsrOptions::degraded_lifetime
     pub fn tag(&self, tag: Tag) {
         self.tags([tag]);
     }

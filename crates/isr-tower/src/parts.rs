@@ -50,10 +50,10 @@ pub struct IsrParts {
 pub struct IsrOptions {
     /// The longest that redirects and pages that do not exist (404, 410) are held fresh, and again
     /// stale. They are pages too, because CDNs keep them even when nothing says so. Default: 60 seconds.
-    pub absent_lifetime: Duration,
+    pub negative_lifetime: Duration,
     /// The longest that a response which could not be bound is held fresh, and again stale. 0 seconds
-    /// keeps it out of shared caches. Default: 5 seconds.
-    pub unbound_lifetime: Duration,
+    /// keeps it out of shared caches. Default: 10 seconds.
+    pub degraded_lifetime: Duration,
     /// How long a bind may take before the response leaves without it. Default: 1 second.
     pub bind_timeout: Duration,
     /// How long a warm-up request waits for this process to hear of the revalidation that it comes
@@ -81,8 +81,8 @@ pub struct IsrOptions {
 impl Default for IsrOptions {
     fn default() -> Self {
         Self {
-            absent_lifetime: Duration::from_mins(1),
-            unbound_lifetime: Duration::from_secs(5),
+            negative_lifetime: Duration::from_mins(1),
+            degraded_lifetime: Duration::from_secs(10),
             bind_timeout: Duration::from_secs(1),
             warmup_wait: Duration::from_millis(250),
             largest_hashed_body: 1024 * 1024,

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::world::{Graph, LEASE, Server, World, hear, revalidate, url};
 
-const SHORT: &str = "public, s-maxage=5, stale-while-revalidate=5, stale-if-error=5";
+const SHORT: &str = "public, s-maxage=10, stale-while-revalidate=10, stale-if-error=10";
 
 /// A page during whose render its tag is revalidated, and this process hears of it.
 async fn overtaken(world: &World) -> Server {
@@ -155,12 +155,12 @@ async fn a_process_that_cannot_report_sends_whole_pages_that_are_kept_only_short
 #[tokio::test]
 async fn the_short_lifetime_may_be_none_and_never_exceeds_the_response_s_own() {
     let mut world = World::unheard();
-    world.parts.options.unbound_lifetime = Duration::ZERO;
+    world.parts.options.degraded_lifetime = Duration::ZERO;
     assert_eq!(
         plain(&world).await.get("/").await.field("cache-control"),
         "private, no-cache"
     );
-    world.parts.options.unbound_lifetime = Duration::from_secs(5);
+    world.parts.options.degraded_lifetime = Duration::from_secs(5);
     let own = get(async || ([("cache-control", "max-age=2")], "page"));
     let layer = world.layer().page(Policy::default());
     let server = Server::start(Router::new().route("/", own).route_layer(layer)).await;

@@ -145,8 +145,8 @@ pub(super) fn layer(
         dialects: raw.dialects.clone(),
         tag_headers: tag_headers(&raw.tag_headers, faults),
         options: IsrOptions {
-            absent_lifetime: edge.negative_lifetime,
-            unbound_lifetime: edge.degraded_lifetime,
+            negative_lifetime: edge.negative_lifetime,
+            degraded_lifetime: edge.degraded_lifetime,
             bind_timeout: edge.bind_timeout,
             warmup_wait,
             largest_hashed_body,
