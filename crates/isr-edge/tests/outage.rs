@@ -18,11 +18,7 @@ mod log {
     #[tokio::test]
     async fn an_outage_is_logged_once_and_so_is_its_end() {
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(log.clone())
-            .with_ansi(false)
-            .finish();
-        let _logging = tracing::subscriber::set_default(subscriber);
+        let _listening = log.listen();
         let origin = ScriptedOrigin::start(|_| Script::ok(&[], "")).await;
         let site = Setup::new().rule("/**", &[]).start(origin).await;
         let purge = |target| site.request(Method::from_bytes(b"PURGE").unwrap(), target);

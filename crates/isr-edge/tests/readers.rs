@@ -5,6 +5,9 @@
 
 // Within `cfg(test)`, helpers may unwrap as tests do.
 #[cfg(test)]
+#[path = "support/process.rs"]
+mod process;
+#[cfg(test)]
 #[expect(dead_code, reason = "these tests need a part of it")]
 #[path = "support/mod.rs"]
 mod support;
@@ -14,23 +17,15 @@ mod memory {
     use http_body_util::BodyExt;
     use hyper::body::Incoming;
 
+    use crate::process::{MEBIBYTE, peak};
     use crate::support::origin::{Script, ScriptedOrigin, Seen, Step};
     use crate::support::{Setup, Site};
 
-    const MEBIBYTE: usize = 1 << 20;
     const VISITORS: usize = 60;
     const PAGE: usize = 7;
     const STORE: usize = 64;
     /// The store, a quarter of it for bodies on their way there, and what is in hand for each visitor.
     const ALLOWED: usize = (STORE + STORE / 4 + 160) * MEBIBYTE;
-
-    /// The most memory that this process has held so far, in bytes (proc(5), `VmHWM`).
-    fn peak() -> usize {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
-        kibibytes.parse::<usize>().unwrap() * 1024
-    }
 
     fn announced() -> Script {
         let length = PAGE * MEBIBYTE;

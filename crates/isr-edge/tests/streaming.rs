@@ -5,6 +5,9 @@
 
 // Within `cfg(test)`, helpers may unwrap as tests do.
 #[cfg(test)]
+#[path = "support/process.rs"]
+mod process;
+#[cfg(test)]
 #[expect(dead_code, reason = "these tests need a part of it")]
 #[path = "support/mod.rs"]
 mod support;
@@ -14,20 +17,12 @@ mod memory {
     use bytes::Bytes;
     use http_body_util::BodyExt;
 
+    use crate::process::{MEBIBYTE, peak};
     use crate::support::origin::{Script, ScriptedOrigin, Step};
     use crate::support::{Setup, Site};
 
-    const MEBIBYTE: usize = 1 << 20;
     const PIECES: usize = 1024;
     const ALLOWED: usize = 64 * MEBIBYTE;
-
-    /// The most memory that this process has held so far, in bytes (proc(5), `VmHWM`).
-    fn peak() -> usize {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
-        kibibytes.parse::<usize>().unwrap() * 1024
-    }
 
     /// Drains a page and says how many bytes it had.
     async fn drain(site: &Site, target: &str) -> usize {

@@ -7,8 +7,8 @@ use isr_core::{Event, News, Position, Recorder, Sender, SenderReport, Store, Sto
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::last_word::last_word;
 use crate::outage::Outage;
-use crate::worker::LAST_WORD;
 
 /// What the log calls a step.
 const FOLLOWING: &str = "following revalidations";
@@ -204,12 +204,6 @@ impl Follower {
             clock.sleep(self.options.poll).await;
         }
         let id = self.sender.id();
-        tokio::select! {
-            biased;
-            left = self.store.dismiss(&id) => if let Err(error) = left {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot sign off");
-            },
-            () = clock.sleep(LAST_WORD) => tracing::warn!("cannot sign off in time"),
-        }
+        last_word(&**clock, self.store.dismiss(&id), "cannot sign off").await;
     }
 }

@@ -24,6 +24,7 @@ mod done;
 mod follower;
 mod housekeeping;
 mod intake;
+mod last_word;
 mod options;
 mod outage;
 mod pages;

@@ -1,7 +1,6 @@
 //! Takes jobs from the store's queue and sees to it that they are carried out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use isr_core::{CdnConnector, Clock, Event, Recorder, Store, StoreError, Warmer};
 use tokio::sync::Notify;
@@ -10,15 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::WorkerOptions;
 use crate::done::Done;
+use crate::last_word::last_word;
 use crate::outage::Outage;
 use crate::pages::Pages;
 use crate::revalidation::Run;
 
 /// What the log calls looking at the queue.
 const CLAIMING: &str = "looking at the queue";
-
-/// How long the store is given to take note that a process ends.
-pub(crate) const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Pages taken from the queue at a time.
 const PAGES_AT_ONCE: usize = 32;
@@ -168,18 +165,9 @@ impl Worker {
 
     async fn hand_back(&self) {
         let Shared { parts, options, .. } = &*self.shared;
-        tokio::select! {
-            biased;
-            left = parts.store.hand_back(&options.id) => if let Err(error) = left {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot hand jobs back: others take them over once the leases have ended"
-                );
-            },
-            () = parts.clock.sleep(LAST_WORD) => {
-                tracing::warn!("jobs were not handed back in time: others take them over once the leases have ended");
-            }
-        }
+        let left = parts.store.hand_back(&options.id);
+        let otherwise = "cannot hand jobs back: others take them over once the leases have ended";
+        last_word(&*parts.clock, left, otherwise).await;
     }
 }
 

@@ -27,6 +27,16 @@ fn loaded(toml: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError>
     result.unwrap()
 }
 
+/// Checks that a configuration has one fault, which says so.
+#[track_caller]
+fn refused(toml: &str, words: &str) {
+    let faults = faults(toml, &[]);
+    assert!(
+        faults.len() == 1 && faults[0].contains(words),
+        "{toml}: {faults:?}"
+    );
+}
+
 #[track_caller]
 fn faults(toml: &str, variables: &[(&str, &str)]) -> Vec<String> {
     loaded(toml, variables)
@@ -317,11 +327,7 @@ fn values_that_make_no_sense_together_are_refused() {
         ),
     ];
     for (toml, words) in rows {
-        let faults = faults(toml, &[]);
-        assert!(
-            faults.len() == 1 && faults[0].contains(words),
-            "{toml}: {faults:?}"
-        );
+        refused(toml, words);
     }
 }
 

@@ -58,11 +58,7 @@ async fn a_certificate_that_is_not_trusted_is_refused_and_its_host_is_named() {
     ];
     for (host, trusted, reason) in cases {
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(log.clone())
-            .with_ansi(false)
-            .finish();
-        let _logging = tracing::subscriber::set_default(subscriber);
+        let _listening = log.listen();
         let origin = ScriptedOrigin::start(|_| Script::ok(&[], "body")).await;
         let front = TlsFront::start(authority.server(host, &[]), origin.address).await;
         let site = setup(front.address, trusted).start(origin).await;
