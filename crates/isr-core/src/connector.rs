@@ -1,82 +1,17 @@
 //! The seam to a tier: one cache, or one service of many caches, that can be purged.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
-use crate::{BoxError, Mode, Position, Target};
-
-/// What a connector can do, so that the planner never has to guess.
-// Not `#[non_exhaustive]`: connectors outside this workspace write `..Capabilities::default()`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an ability of its own"
-)]
-pub struct Capabilities {
-    /// Purges exact URLs.
-    pub purge_url: bool,
-    /// Purges by tag, so that the tag need not be resolved to its pages.
-    pub purge_tag: bool,
-    /// Purges a path and what is beneath it.
-    pub purge_prefix: bool,
-    /// Purges a host.
-    pub purge_host: bool,
-    /// Purges everything.
-    pub purge_everything: bool,
-    /// Marks copies stale instead of removing them.
-    pub soft: bool,
-    /// Items in one call; `None` means no limit is known.
-    pub items_per_call: Option<NonZeroUsize>,
-    /// Whether [`CdnConnector::poll`] can tell when a purge has been carried out.
-    pub observes_completion: bool,
-    /// Whether it keeps copies that this system did not hand it under a generation it can compare:
-    /// every cache but the built-in edge. What is in flight to such a tier is tracked.
-    pub foreign: bool,
-    /// How long after its last byte a response may still be stored.
-    pub settling_time: Duration,
-    /// Tiers are purged in ascending order: 0 is nearest the origin.
-    pub distance: u8,
-}
-
-impl Default for Capabilities {
-    /// A foreign tier that can do nothing, settles within two seconds, and is far from the origin.
-    fn default() -> Self {
-        Self {
-            purge_url: false,
-            purge_tag: false,
-            purge_prefix: false,
-            purge_host: false,
-            purge_everything: false,
-            soft: false,
-            items_per_call: None,
-            observes_completion: false,
-            foreign: true,
-            settling_time: Duration::from_secs(2),
-            distance: 10,
-        }
-    }
-}
-
-impl Capabilities {
-    /// Whether a target can be purged as it is, without resolving it to its pages.
-    #[must_use]
-    pub const fn takes(&self, target: &Target) -> bool {
-        match target {
-            Target::Tag(_) => self.purge_tag,
-            Target::Url(_) => self.purge_url,
-            Target::Prefix(_) => self.purge_prefix,
-            Target::Host(_) => self.purge_host,
-            Target::Everything => self.purge_everything,
-        }
-    }
-}
+use crate::{BoxError, Capabilities, Mode, Position, Target};
 
 /// One call's worth of targets. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurgeBatch {
+    id: Uuid,
     targets: Vec<Target>,
     /// How copies are treated.
     pub mode: Mode,
@@ -89,7 +24,8 @@ impl PurgeBatch {
     /// several CDNs.
     #[must_use]
     pub fn new(targets: Vec<Target>, mode: Mode, position: Position) -> Option<Self> {
-        (!targets.is_empty()).then_some(Self {
+        (!targets.is_empty()).then(|| Self {
+            id: Uuid::now_v7(),
             targets,
             mode,
             position,
@@ -101,6 +37,13 @@ impl PurgeBatch {
     pub fn targets(&self) -> &[Target] {
         &self.targets
     }
+
+    /// A name that no other batch has and that stays when the same batch is sent again, for services
+    /// that tell a repetition by it.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
 }
 
 /// A tier's name for a purge that it carries out later.
@@ -110,12 +53,25 @@ pub struct Reference(pub String);
 /// What a tier answered to a purge call. That some items were refused is no error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PurgeReceipt {
-    /// Items taken on.
+    /// Targets taken on.
     pub accepted: u64,
-    /// Items refused for good, with the tier's reason.
+    /// Targets refused for good, with the tier's reason.
     pub rejected: Vec<(Target, String)>,
+    /// Copies that went or became stale, where the tier counts them.
+    pub copies: Option<u64>,
     /// What to poll by, where completion can be observed.
     pub reference: Option<Reference>,
+}
+
+impl PurgeReceipt {
+    /// Every target of the batch was taken on, and that is all that is known.
+    #[must_use]
+    pub fn accepted(batch: &PurgeBatch) -> Self {
+        Self {
+            accepted: batch.targets().len() as u64,
+            ..Self::default()
+        }
+    }
 }
 
 /// How far a purge has come.
@@ -130,24 +86,56 @@ pub enum Completion {
     },
 }
 
+/// Something that a look at a tier found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it is as it has to be.
+    pub good: bool,
+    /// What was found, and what to do where it is not good, as a sentence without a full stop. Never
+    /// holds a secret.
+    pub text: String,
+}
+
+impl Finding {
+    /// Something that is as it has to be.
+    #[must_use]
+    pub fn good(text: impl Into<String>) -> Self {
+        Self {
+            good: true,
+            text: text.into(),
+        }
+    }
+
+    /// Something that keeps the tier from being purged as it is configured.
+    #[must_use]
+    pub fn bad(text: impl Into<String>) -> Self {
+        Self {
+            good: false,
+            text: text.into(),
+        }
+    }
+}
+
 /// Why a call to a tier failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectorError {
-    /// The tier asked to be called less often.
-    #[error("{connector} asks for fewer calls")]
+    /// The tier asked to be called less often, or has as much to do as it takes on.
+    #[error("{connector} asks for fewer calls: {reason}")]
     RateLimited {
         /// The connector's name.
         connector: String,
+        /// What it said, without anything secret.
+        reason: String,
         /// The delay it named, if it did.
         retry_after: Option<Duration>,
     },
-    /// No answer came, or a broken one.
+    /// No answer came, a broken one, or one that says that the tier itself failed.
     #[error("{connector} cannot be reached")]
     Unreachable {
         /// The connector's name.
         connector: String,
-        /// What went wrong.
+        /// What went wrong, without anything secret.
         #[source]
         source: BoxError,
     },
@@ -156,7 +144,7 @@ pub enum ConnectorError {
     Refused {
         /// The connector's name.
         connector: String,
-        /// The tier's reason, without anything secret.
+        /// The tier's reason, without anything secret, and what to do about it where that is known.
         reason: String,
     },
 }
@@ -184,12 +172,13 @@ pub trait CdnConnector: fmt::Debug + Send + Sync + 'static {
     /// The name the configuration gives it, unique among all tiers; a metric label.
     fn name(&self) -> &str;
 
-    /// What it can do with its present configuration.
+    /// What it can do with its present configuration. Does not change.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Asks the tier to drop, or mark stale, every target of the batch.
+    /// Asks the tier to drop, or mark stale, every target of the batch, in one call.
     ///
-    /// Purging what is not cached succeeds. The same batch may be sent again.
+    /// The batch is within the limits of [`Capabilities`], each target in it once. Purging what is not
+    /// cached succeeds. The same batch may be sent again.
     ///
     /// # Errors
     ///
@@ -203,10 +192,12 @@ pub trait CdnConnector: fmt::Debug + Send + Sync + 'static {
     /// See [`ConnectorError`]; nothing is retried here.
     async fn poll(&self, reference: &Reference) -> Result<Completion, ConnectorError>;
 
-    /// Looks whether the tier can be reached and lets itself be purged, without purging anything.
+    /// Looks whether the tier can be reached and lets itself be purged as it is configured, without
+    /// purging anything: credentials, rights, whether what is to be purged exists, whether it looks for
+    /// tags where responses name them.
     ///
     /// # Errors
     ///
-    /// See [`ConnectorError`].
-    async fn check(&self) -> Result<(), ConnectorError>;
+    /// See [`ConnectorError`], when it cannot even be looked.
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError>;
 }

@@ -5,13 +5,20 @@ const LONGEST: usize = 64;
 
 /// `input` with control characters and non-ASCII escaped, cut after 64 characters.
 pub(crate) fn excerpt(input: &str) -> String {
+    excerpt_within(input, LONGEST)
+}
+
+/// `input` with control characters and non-ASCII escaped, cut after `longest` characters: how what a
+/// stranger said appears in a message.
+#[must_use]
+pub fn excerpt_within(input: &str, longest: usize) -> String {
     let mut escaped = input.chars().flat_map(|c| {
         let keep = c == ' ' || c.is_ascii_graphic();
         keep.then_some(c)
             .into_iter()
             .chain((!keep).then(|| c.escape_default()).into_iter().flatten())
     });
-    let mut text: String = escaped.by_ref().take(LONGEST).collect();
+    let mut text: String = escaped.by_ref().take(longest).collect();
     if escaped.next().is_some() {
         text.push_str("...");
     }

@@ -1,12 +1,18 @@
 //! What every part of edge-isr agrees on: tags, page URLs, policies, header grammars, receipts, and the traits of every seam.
 
+mod batch;
+mod budget;
 pub mod cache_control;
+mod capabilities;
 mod clock;
 mod connector;
 mod dialect;
 mod entity_tag;
 mod excerpt;
+mod fronting;
 mod generation;
+mod http_answer;
+mod invalid_options;
 mod job;
 mod lifetimes;
 mod page_url;
@@ -23,6 +29,7 @@ mod tag;
 mod tag_header;
 mod tag_set;
 mod target;
+mod tier;
 mod url_canonical;
 mod url_rules;
 mod variant;
@@ -30,14 +37,21 @@ pub mod vary;
 mod warm;
 mod warmup;
 
+pub use batch::{Filling, calls, next_call};
+pub use budget::{Bucket, RateBudget, Taken};
 pub use cache_control::{CacheControl, MaxStale};
+pub use capabilities::{Ability, Capabilities, Cost, RateLimit, RateUnit, TagSupport};
 pub use clock::Clock;
 pub use connector::{
-    Capabilities, CdnConnector, Completion, ConnectorError, PurgeBatch, PurgeReceipt, Reference,
+    CdnConnector, Completion, ConnectorError, Finding, PurgeBatch, PurgeReceipt, Reference,
 };
 pub use dialect::Dialect;
 pub use entity_tag::{EntityTag, IfNoneMatch, InvalidEntityTag};
+pub use excerpt::excerpt_within;
+pub use fronting::{Front, Fronting, Labels, unlisted};
 pub use generation::{Epoch, Generation, InvalidGeneration, Partition, Position};
+pub use http_answer::retry_after;
+pub use invalid_options::InvalidOption;
 pub use job::{
     Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageReason, PageWork,
     QueueDepth, WorkerId,
@@ -67,6 +81,7 @@ pub use tag::{InvalidTag, Tag, TagFault, build_tag, tag};
 pub use tag_header::{TagHeader, TagHeaderLimits, TagHeaderReport, TagSeparator, TagsDoNotFit};
 pub use tag_set::{TagSet, TooManyTags};
 pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
+pub use tier::{EscalateTo, Escalation, HostPattern, HostPatterns, InvalidHostPattern, Tier};
 pub use url_rules::{NormalisedUrl, SiteOrigin, UrlRules};
 pub use variant::{InvalidVariantKey, VariantKey};
 pub use vary::VaryRule;

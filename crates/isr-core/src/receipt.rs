@@ -138,6 +138,9 @@ pub struct TierReceipt {
     pub accepted: u64,
     /// Items that the tier refused for good.
     pub rejected: u64,
+    /// Copies that went or became stale, where the tier counts them.
+    #[serde(default)]
+    pub copies: Option<u64>,
     /// What went wrong last, as long as it stands in the way.
     pub error: Option<String>,
 }
@@ -152,6 +155,7 @@ impl TierReceipt {
             calls: 0,
             accepted: 0,
             rejected: 0,
+            copies: None,
             error: None,
         }
     }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Generation, JobStore, Mode, PageUrl, Partition, Position, Receipt, RevalidationId, Secret, Tag,
-    TagSet, Target, VariantKey,
+    Generation, JobStore, Mode, PageUrl, Partition, Position, RateBudget, Receipt, RevalidationId,
+    Secret, Tag, TagSet, Target, VariantKey,
 };
 
 /// A failure of the store as whatever library noticed it.
@@ -372,7 +372,7 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError>;
 }
 
-/// A tag graph and the job store that shares its atomic steps.
-pub trait Store: TagGraph + JobStore {}
+/// A tag graph, the job store that shares its atomic steps, and what its workers share of rate limits.
+pub trait Store: TagGraph + JobStore + RateBudget {}
 
-impl<T: TagGraph + JobStore> Store for T {}
+impl<T: TagGraph + JobStore + RateBudget> Store for T {}

@@ -256,6 +256,38 @@ impl TagHeader {
         }
     }
 
+    /// The value that lists as many of `tags` as fit, `None` when none does, and the tags left out.
+    ///
+    /// A CDN that gets more drops the rest without a word, so what it is not told must be purged there
+    /// in some other way.
+    #[must_use]
+    pub fn write_what_fits(
+        &self,
+        tags: &TagSet,
+        limits: TagHeaderLimits,
+    ) -> (Option<HeaderValue>, Vec<Tag>) {
+        let mut listed = TagSet::with_limit(tags.len());
+        let mut left_out = Vec::new();
+        let mut bytes = 0;
+        for tag in tags {
+            // What stands between two members, and the quotation marks of a structured field.
+            let (len, around) = (
+                self.encode(tag).len(),
+                if self.separator().is_some() { 1 } else { 4 },
+            );
+            let fits = listed.len() < limits.tags
+                && len <= limits.tag_bytes
+                && bytes + len + around <= limits.bytes;
+            if fits && listed.insert(tag.clone()).is_ok() {
+                bytes += len + around;
+            } else {
+                left_out.push(tag.clone());
+            }
+        }
+        let value = self.write(&listed, limits);
+        (value.expect("no more than fits was listed"), left_out)
+    }
+
     /// What separates members; `None` for structured fields.
     const fn separator(&self) -> Option<TagSeparator> {
         match self {
