@@ -18,9 +18,11 @@
 //! stores and tiers that a test holds in its hand.
 
 mod backoff;
+mod client;
 mod clock;
 mod confirm;
 mod done;
+mod escalation;
 mod follower;
 mod housekeeping;
 mod intake;
@@ -32,6 +34,7 @@ mod purge;
 mod revalidation;
 mod settle;
 mod wait;
+mod walk;
 mod warm;
 mod worker;
 

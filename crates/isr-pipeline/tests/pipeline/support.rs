@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Footprint, Mode,
-    NoRecorder, PageUrl, PurgeBatch, PurgeReceipt, Receipt, Reference, RevalidateOptions,
-    Revalidator, Sender, SenderOptions, Source, Store, TagSet, Target, Targets, VariantKey,
-    WarmFailure, WarmOutcome, WarmRequest, Warmer,
+    Ability, Bind, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Finding,
+    Footprint, Mode, NoRecorder, PageUrl, PurgeBatch, PurgeReceipt, Receipt, Reference,
+    RevalidateOptions, Revalidator, Sender, SenderOptions, Source, Store, TagSet, Target, Targets,
+    Tier, VariantKey, WarmFailure, WarmOutcome, WarmRequest, Warmer,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_pipeline::{Follower, FollowerOptions, Intake, Parts, TokioClock, Worker, WorkerOptions};
@@ -80,8 +80,8 @@ impl CdnConnector for ModelTier {
         let accepted = targets.len() as u64;
         Ok(PurgeReceipt {
             accepted,
-            rejected: vec![],
             reference: Some(Reference("r".into())),
+            ..PurgeReceipt::default()
         })
     }
 
@@ -97,8 +97,8 @@ impl CdnConnector for ModelTier {
         Ok(Completion::Complete)
     }
 
-    async fn check(&self) -> Result<(), ConnectorError> {
-        Ok(())
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        Ok(Vec::new())
     }
 }
 
@@ -172,7 +172,7 @@ impl World {
     }
 
     pub(crate) fn worker(&self, name: &str) -> Worker {
-        self.worker_with(WorkerOptions::new(name))
+        self.worker_with(alone(name))
     }
 
     pub(crate) fn worker_with(&self, options: WorkerOptions) -> Worker {
@@ -181,7 +181,7 @@ impl World {
             tiers: self
                 .tiers
                 .iter()
-                .map(|tier| Arc::clone(tier) as Arc<dyn CdnConnector>)
+                .map(|tier| Tier::new(Arc::clone(tier) as Arc<dyn CdnConnector>))
                 .collect(),
             warmer: Some(Arc::new(ModelCrawler(Arc::clone(&self.journal)))),
             clock: Arc::clone(&self.clock),
@@ -330,10 +330,19 @@ pub(crate) fn footprint(path: &str, tags: &[&str]) -> Arc<Footprint> {
     })
 }
 
+/// A worker that waits for nobody and leaves it to its jobs to try again, so that a test sees each step.
+pub(crate) fn alone(name: &str) -> WorkerOptions {
+    WorkerOptions {
+        coalesce: Duration::ZERO,
+        call_attempts: 1,
+        ..WorkerOptions::new(name)
+    }
+}
+
 /// A CDN that knows URLs only.
 pub(crate) fn by_url() -> Capabilities {
     Capabilities {
-        purge_url: true,
+        url: Some(Ability::UNLIMITED),
         ..Capabilities::default()
     }
 }
@@ -341,9 +350,8 @@ pub(crate) fn by_url() -> Capabilities {
 /// A CDN that knows tags, and stale copies.
 pub(crate) fn by_tag() -> Capabilities {
     Capabilities {
-        purge_url: true,
-        purge_tag: true,
-        soft: true,
+        url: Some(Ability::UNLIMITED.soft()),
+        tag: Some(Ability::UNLIMITED.soft()),
         ..Capabilities::default()
     }
 }
