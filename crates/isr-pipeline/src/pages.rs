@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use isr_core::{
     Claim, Claimed, Completion, ConnectorError, Event, LeavePage, Mode, PageReason, PageUrl,
-    PageWork, Position, Reference, StoreError, Target, WarmRequest,
+    PageWork, Position, Reference, StoreError, Target, WarmRequest, chain,
 };
 
 use crate::backoff;
 use crate::client::TierClient;
-use crate::purge::chain;
 use crate::warm::{places, warm_and_note};
 use crate::worker::Shared;
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use isr_core::{
-    Capabilities, ConnectorError, Milestone, Mode, PageUrl, Target, TierReceipt, TierState,
+    Capabilities, ConnectorError, Milestone, Mode, PageUrl, Target, TierReceipt, TierState, chain,
 };
 
 use crate::client::{Outcome, TierClient};
@@ -333,10 +333,4 @@ fn pages_per_call(can: &Capabilities) -> usize {
         Some((items / each).max(1))
     });
     limit.unwrap_or(MOST_AT_ONCE).min(MOST_AT_ONCE)
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
