@@ -146,6 +146,9 @@ pub struct TierReceipt {
     pub escalated: Option<String>,
     /// What went wrong last, as long as it stands in the way.
     pub error: Option<String>,
+    /// Whether it was given up on although it refused nothing: it is purged once it is back.
+    #[serde(default)]
+    pub away: bool,
 }
 
 impl TierReceipt {
@@ -161,6 +164,7 @@ impl TierReceipt {
             copies: None,
             escalated: None,
             error: None,
+            away: false,
         }
     }
 }

@@ -32,6 +32,7 @@ mod outage;
 mod pages;
 mod plan;
 mod purge;
+mod returning;
 mod revalidation;
 mod settle;
 mod wait;

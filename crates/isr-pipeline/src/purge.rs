@@ -44,6 +44,7 @@ impl Run {
         match purged {
             Ok(()) => {
                 self.receipt.tiers[index].error = None;
+                self.receipt.tiers[index].away = false;
                 self.progressed();
             }
             Err(Stop::Failed { error, retry_after }) => {
@@ -51,6 +52,7 @@ impl Run {
                 if self.receipt.failures + 1 < self.shared.options.attempts {
                     return Err(Stop::Failed { error, retry_after });
                 }
+                self.receipt.tiers[index].away = true;
                 self.fail_tier(index);
             }
             Err(Stop::GiveUp) => self.fail_tier(index),

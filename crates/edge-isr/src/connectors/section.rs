@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(refused("batch = \"hunter2\""), "batch has to be u32");
         assert_eq!(
             refused("plan = \"hunter2\""),
-            "plan has to be one of `free`, `pro`"
+            "plan has to be one of free, pro"
         );
         let plan = Plan::Free;
         assert!(matches!(plan, Plan::Free));

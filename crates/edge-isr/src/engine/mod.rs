@@ -141,6 +141,7 @@ impl Engine {
     fn work(&mut self, parts: Parts) {
         let housekeeper = Housekeeper::new(
             parts.store.clone(),
+            parts.tiers.clone(),
             parts.clock.clone(),
             parts.recorder.clone(),
         );

@@ -1,6 +1,7 @@
 //! A revalidation goes through its phases, in their order, whatever its tiers can do.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::{Running, World, by_tag, by_url, edge, hard, refused, unreachable};
@@ -143,6 +144,51 @@ async fn a_tier_that_is_given_up_on_keeps_no_other_from_being_purged_and_can_be_
         ["far soft post:1", "near soft post:1"],
         "what was done stays done"
     );
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_was_away_is_purged_of_what_it_missed_once_it_is_back() {
+    let mut world = World::new();
+    let away = world.tier("away", by_tag());
+    let refusing = world.tier("refusing", by_tag());
+    let worker = world.start("one");
+    let _housekeeper = world.housekeeper();
+    away.away.store(true, Ordering::SeqCst);
+    refusing.refuse(1, refused);
+    let refused = world.revalidate(&["post:0"]).await;
+    let missed = world.revalidate(&["post:1"]).await;
+    for receipt in [&refused, &missed] {
+        world
+            .wait_until(receipt, |receipt| receipt.phase == Phase::Failed)
+            .await;
+    }
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let still = world.store.receipt(&missed.id).await.unwrap().unwrap();
+    assert_eq!(still.phase, Phase::Failed, "it does not answer yet");
+    away.away.store(false, Ordering::SeqCst);
+    for receipt in [&refused, &missed] {
+        let done = world
+            .wait_until(receipt, |receipt| receipt.phase == Phase::Done)
+            .await;
+        assert!(done.settled);
+        assert!(done.tiers.iter().all(|tier| !tier.away));
+    }
+    assert_eq!(world.store.dead_letters(10).await.unwrap(), []);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_refused_is_not_asked_again_by_itself() {
+    let mut world = World::new();
+    world.tier("refusing", by_tag()).refuse(1, refused);
+    let worker = world.start("one");
+    let _housekeeper = world.housekeeper();
+    let receipt = world.revalidate(&["post:1"]).await;
+    world.done(&receipt).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let still = world.store.receipt(&receipt.id).await.unwrap().unwrap();
+    assert_eq!((still.phase, still.tiers[0].calls), (Phase::Failed, 1));
     worker.stop().await;
 }
 
