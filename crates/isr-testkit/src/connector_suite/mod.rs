@@ -27,7 +27,8 @@ pub trait ConnectorFixture: fmt::Debug + Send + Sync {
     /// by a [`Fault`] too; looks and polls are left out.
     async fn calls(&self) -> Vec<Call>;
 
-    /// How a target appears in [`Call::items`]: the items that it is sent as.
+    /// How a target appears in [`Call::items`]: the items that it is sent as. What everything appears
+    /// as is not how anything else does, also where the connector cannot purge everything.
     fn on_the_wire(&self, target: &Target) -> Vec<String>;
 
     /// How many requests it takes to purge targets which are one call by
