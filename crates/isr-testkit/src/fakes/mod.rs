@@ -7,8 +7,10 @@ pub mod cloudflare;
 mod fault;
 mod front;
 mod token_bucket;
+pub mod webhook;
 
 pub use self::cloudflare::{Cloudflare, CloudflareAccount};
 pub use self::fault::Fault;
 pub use self::front::{Exchange, Front};
 pub use self::token_bucket::TokenBucket;
+pub use self::webhook::{Webhook, WebhookLimits};
