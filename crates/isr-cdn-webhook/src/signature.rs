@@ -34,11 +34,11 @@ mod tests {
 
     #[test]
     fn a_signature_is_what_other_programs_compute() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_358_400);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_358_423);
         let field = signature(&Secret::new("0123456789abcdef"), at, b"{\"id\":1}");
-        // printf '%s' '1795358400.{"id":1}' | openssl dgst -sha256 -hmac 0123456789abcdef
+        // printf '%s' '1795358423.{"id":1}' | openssl dgst -sha256 -hmac 0123456789abcdef
         let expected =
-            "t=1795358400,v1=bbd8bf9572b768db830555615b4c9b39caef858d0d4ad85161e20a185fc15586";
+            "t=1795358423,v1=1764b7743bfa64ead0937682e30dbf1395b407adb1d8e1b80cd8ef4cf2969fdc";
         assert_eq!(field, expected);
     }
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// The required options, and some more.
-fn with(more: Value) -> Result<Settings, InvalidOption> {
+fn with(more: &Value) -> Result<Settings, InvalidOption> {
     let mut options = json!({"url": "https://hooks.example/s3cr3t", "secret": "0123456789abcdef"});
     for (key, value) in more.as_object().expect("it is a table") {
         options[key] = value.clone();
@@ -14,7 +14,7 @@ fn with(more: Value) -> Result<Settings, InvalidOption> {
 
 #[test]
 fn a_url_and_a_secret_are_enough() {
-    let settings = with(json!({})).unwrap();
+    let settings = with(&json!({})).unwrap();
     assert_eq!(settings.kinds, [Kind::Tag, Kind::Url]);
     assert!(settings.rate.is_none() && settings.tags.is_none());
 }
@@ -70,7 +70,7 @@ fn what_cannot_be_used_is_refused_with_advice() {
         (json!({"connect_timeout": "0s"}), "connect_timeout is zero"),
     ];
     for (more, expected) in rows {
-        let error = with(more.clone()).expect_err("it is refused").to_string();
+        let error = with(&more).expect_err("it is refused").to_string();
         assert!(error.starts_with(expected), "{more}: {error}");
         assert!(
             !error.contains("s3cr3t") && !error.contains("0123456789"),
@@ -86,16 +86,16 @@ fn unencrypted_calls_stay_on_the_machine_unless_told_otherwise() {
         "http://[::1]/a",
         "http://localhost/a",
     ] {
-        assert!(with(json!({"url": url})).is_ok(), "{url}");
+        assert!(with(&json!({"url": url})).is_ok(), "{url}");
     }
     let url = "http://hooks.example/a";
-    assert!(with(json!({"url": url, "insecure": true})).is_ok());
-    assert!(with(json!({"url": "http://localhost.example/a"})).is_err());
+    assert!(with(&json!({"url": url, "insecure": true})).is_ok());
+    assert!(with(&json!({"url": "http://localhost.example/a"})).is_err());
 }
 
 #[test]
 fn a_known_field_has_its_own_grammar() {
-    let tags = |more: Value| with(more).unwrap().tags.expect("there is a field");
+    let tags = |more: Value| with(&more).unwrap().tags.expect("there is a field");
     let known = tags(json!({"tag_header": "surrogate-key"}));
     assert_eq!(known.header, TagHeader::SurrogateKey);
     assert_eq!(known.limits, TagHeader::SurrogateKey.limits());
