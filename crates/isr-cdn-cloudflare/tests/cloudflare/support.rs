@@ -47,7 +47,7 @@ pub(crate) fn options(api_base: &str) -> Options {
         zone: ZONE.to_owned(),
         token: Some(Secret::new(TOKEN)),
         api_base: api_base.to_owned(),
-        timeout: Duration::from_secs(1),
+        timeout: Duration::from_secs(3),
         ..Options::default()
     }
 }

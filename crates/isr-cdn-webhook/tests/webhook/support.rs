@@ -27,7 +27,7 @@ impl Receiver {
         let mut options = Options {
             url: Some(Secret::new(service.url())),
             secret: Some(Secret::new(SECRET)),
-            timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(3),
             ..Options::default()
         };
         change(&mut options);

@@ -19,8 +19,8 @@ use crate::fakes::Fault;
 /// not been called yet, and takes some hundred calls in a row without asking for a pause.
 #[async_trait]
 pub trait ConnectorFixture: fmt::Debug + Send + Sync {
-    /// The connector, with timeouts of about a second: a call that hangs lasts that long. Every call
-    /// gives the same one.
+    /// The connector, with a timeout of three seconds or so: one call of the suite hangs for that long,
+    /// and no other may last longer on a busy machine. Every call gives the same connector.
     fn connector(&self) -> Arc<dyn CdnConnector>;
 
     /// Every request to purge that reached the service's address so far, in order, those that ended
