@@ -100,7 +100,10 @@ impl Answer {
         };
         let rejected = said.rejected.into_iter().map(|one| {
             let target = find(batch, &one.target);
-            let reason = excerpt_within(one.reason.trim(), LONGEST_REASON);
+            let reason = match excerpt_within(one.reason.trim(), LONGEST_REASON) {
+                reason if reason.is_empty() => "it gave no reason".to_owned(),
+                reason => reason,
+            };
             target
                 .map(|target| (target, reason))
                 .ok_or_else(|| nonsense("it rejected a target that was not in the call".to_owned()))
@@ -182,6 +185,9 @@ mod tests {
         assert_eq!(receipt.accepted, 1);
         let expected = (Target::Tag(tag("post", 1)), "no\\nsuch tag".to_owned());
         assert_eq!(receipt.rejected, [expected]);
+        let rejected = self::receipt(r#"{"rejected": [{"target": {"everything": true}}]}"#);
+        let expected = (Target::Everything, "it gave no reason".to_owned());
+        assert_eq!(rejected.unwrap().rejected, [expected]);
     }
 
     #[test]
