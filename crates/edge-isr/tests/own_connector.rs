@@ -1,7 +1,5 @@
 //! The example of a connector of one's own does what it says.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 #[path = "../examples/own_connector/purge_log.rs"]
 mod example;
 

@@ -20,14 +20,14 @@ use tokio::io::AsyncWriteExt as _;
 /// What `[[connector]] kind = "purge-log"` may say beside what every connector has.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Options {
+pub(crate) struct Options {
     /// The file that takes the place of a cache.
     file: PathBuf,
 }
 
 /// The connector.
 #[derive(Debug)]
-pub struct PurgeLog {
+pub(crate) struct PurgeLog {
     name: String,
     file: PathBuf,
     capabilities: Capabilities,
@@ -38,7 +38,10 @@ pub struct PurgeLog {
 /// # Errors
 ///
 /// When the section does not name the file.
-pub fn connect(name: &str, options: Options) -> Result<Vec<Arc<dyn CdnConnector>>, InvalidOption> {
+pub(crate) fn connect(
+    name: &str,
+    options: Options,
+) -> Result<Vec<Arc<dyn CdnConnector>>, InvalidOption> {
     if options.file.as_os_str().is_empty() {
         return Err(InvalidOption::new(
             "file",
@@ -112,7 +115,7 @@ impl CdnConnector for PurgeLog {
 /// # Errors
 ///
 /// Whatever goes wrong on the way.
-pub async fn run(file: PathBuf) -> Result<String, BoxError> {
+pub(crate) async fn run(file: PathBuf) -> Result<String, BoxError> {
     let toml = format!(
         "[site]\nhosts = [\"https://www.example.com\"]\n\
          [store]\nkind = \"memory\"\n\
