@@ -3,9 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod clock;
+mod counting_origin;
+mod nginx_server;
 mod redis_server;
+mod server_program;
 pub mod store_suite;
+mod varnish_server;
 
 pub use self::clock::HandClock;
+pub use self::counting_origin::CountingOrigin;
+pub use self::nginx_server::{NginxModules, NginxServer};
 pub use self::redis_server::RedisServer;
 pub use self::store_suite::StoreFixture;
+pub use self::varnish_server::VarnishServer;
