@@ -5,6 +5,8 @@
 mod clock;
 mod counting_origin;
 mod nginx_server;
+pub mod connector_suite;
+pub mod fakes;
 mod redis_server;
 mod server_program;
 pub mod store_suite;
@@ -13,6 +15,7 @@ mod varnish_server;
 pub use self::clock::HandClock;
 pub use self::counting_origin::CountingOrigin;
 pub use self::nginx_server::{NginxModules, NginxServer};
+pub use self::connector_suite::{Call, ConnectorFixture};
 pub use self::redis_server::RedisServer;
 pub use self::store_suite::StoreFixture;
 pub use self::varnish_server::VarnishServer;
