@@ -46,8 +46,19 @@ sub vcl_recv {
         unset req.http.x-ban-everything;
     }
 
-    # One spelling for each page: the parameters that advertising adds are no part of it, and the order of
-    # the others does not count. edge-isr drops the same ones by default.
+    # One spelling for each page, the one that edge-isr has. Browsers leave some letters as they are that it
+    # encodes; the parameters that advertising adds are no part of a page; the order of the others does not
+    # count. edge-isr drops the same parameters by default.
+    if (req.url ~ "[\[\]{}|^\\`]") {
+        set req.url = regsuball(req.url, "\[", "%5B");
+        set req.url = regsuball(req.url, "\]", "%5D");
+        set req.url = regsuball(req.url, "\{", "%7B");
+        set req.url = regsuball(req.url, "\}", "%7D");
+        set req.url = regsuball(req.url, "\|", "%7C");
+        set req.url = regsuball(req.url, "\^", "%5E");
+        set req.url = regsuball(req.url, "\\", "%5C");
+        set req.url = regsuball(req.url, "`", "%60");
+    }
     set req.url = regsuball(req.url, "([?&])(utm_[^=&]*|_ga|_gl|_hsenc|_hsmi|dclid|epik|fbclid|gbraid|gclid|gclsrc|igsh|igshid|li_fat_id|mc_cid|mc_eid|msclkid|ttclid|twclid|wbraid|yclid)(=[^&]*)?(?=&|$)", "\1");
     set req.url = regsub(regsuball(req.url, "([?&])&+", "\1"), "[?&]+$", "");
     set req.url = std.querysort(req.url);

@@ -75,11 +75,9 @@ impl CountingOrigin {
             .insert(path_and_query.to_owned(), headers.collect());
     }
 
-    /// Changes every page: the version goes up by one. Gives the new version.
-    pub fn publish(&self) -> u64 {
-        let mut pages = self.pages.lock();
-        pages.version += 1;
-        pages.version
+    /// Changes every page: the version goes up by one.
+    pub fn publish(&self) {
+        self.pages.lock().version += 1;
     }
 
     /// How often a page was asked for, by its path and query, on any host.

@@ -39,10 +39,7 @@ impl NginxServer {
     ///
     /// When nginx or the module is missing (Debian: `nginx`, `libnginx-mod-http-cache-purge`), or it does
     /// not start with this configuration.
-    pub async fn start(
-        modules: NginxModules,
-        http: impl Fn(SocketAddr, &Path) -> String,
-    ) -> Self {
+    pub async fn start(modules: NginxModules, http: impl Fn(SocketAddr, &Path) -> String) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let folder = directory.path().to_owned();
         let load = load(modules);
@@ -51,7 +48,10 @@ impl NginxServer {
         let port = program
             .start(|port| {
                 let http = http(address(port), &folder.join("cache"));
-                let whole = format!("{load}{}http {{\naccess_log off;\n{http}\n}}\n", head(&folder));
+                let whole = format!(
+                    "{load}{}http {{\naccess_log off;\n{http}\n}}\n",
+                    head(&folder)
+                );
                 fs::write(folder.join("nginx.conf"), whole).expect("a file can be written");
                 arguments(&folder)
             })

@@ -28,10 +28,7 @@ impl VarnishServer {
     /// not start with this configuration.
     pub async fn start(origin: SocketAddr, purgers: &[&str], vcl: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let list: String = purgers
-            .iter()
-            .map(|purger| format!("\"{purger}\"; "))
-            .collect();
+        let list = format!("\"{}\";", purgers.join("\"; \""));
         let whole = format!(
             "vcl 4.1;\nbackend default {{ .host = \"{}\"; .port = \"{}\"; }}\n\
              acl edge_isr_purgers {{ {list}}}\n{vcl}",
@@ -46,7 +43,7 @@ impl VarnishServer {
             directory,
         };
         let arguments = server.arguments();
-        server.port = server.program.start(|port| arguments(port)).await;
+        server.port = server.program.start(arguments).await;
         server
     }
 
