@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 use crate::server_program::{ServerProgram, address};
 
+/// How the configuration, which becomes a C program, is compiled.
+const COMPILER: &str = "cc_command=exec gcc -O0 -pthread -fpic -shared -o %o %s";
+
 /// A Varnish of its own for a test: on a free port of the loopback interface, with a cache in memory. It
 /// ends when this is dropped.
 #[derive(Debug)]
@@ -81,6 +84,8 @@ impl VarnishServer {
             let mut arguments: Vec<OsString> = Vec::new();
             // No jail: it would keep a process that runs as root from its own temporary folder.
             arguments.extend(["-F", "-j", "none", "-s", "default,16m"].map(OsString::from));
+            // A test lasts no longer than an optimising compiler.
+            arguments.extend(["-p".into(), COMPILER.into()]);
             arguments.extend(["-a".into(), address(port).to_string().into()]);
             arguments.extend(["-n".into(), folder.join("work").into()]);
             arguments.extend(["-f".into(), folder.join("site.vcl").into()]);

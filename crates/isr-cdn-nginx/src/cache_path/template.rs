@@ -147,7 +147,8 @@ impl Template {
                         Some(Part::Text(text)) => rest.find(text.as_str())?,
                         _ => rest.find('/')?,
                     };
-                    &rest[end..]
+                    let (host, rest) = rest.split_at(end);
+                    is_host(host).then_some(rest)?
                 }
             };
         }
@@ -276,6 +277,13 @@ fn without_port(host: &str) -> &str {
     }
 }
 
+/// Whether this looks like a host, with a port or not. What stands there in the key of another template, such as
+/// `http:`, does not.
+fn is_host(text: &str) -> bool {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    !text.is_empty() && !text.ends_with(':') && text.bytes().all(is_usual)
+}
+
 fn on_no_host(path_and_query: &str) -> Option<PageUrl> {
     PageUrl::parse(&format!("{NO_HOST}{path_and_query}")).ok()
 }
@@ -318,6 +326,18 @@ mod tests {
             ("", false),
         ] {
             check(&template, &target, key, expected);
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_template_is_none_of_this_one() {
+        for (text, key) in [
+            ("$host$request_uri", "http://a.example/x"),
+            ("$scheme://$host$request_uri", "https:///x"),
+            ("$scheme$host$request_uri", "http://a.example/x"),
+            ("$host$request_uri", "a.example"),
+        ] {
+            assert_eq!(template(text).read(key), None, "{key}");
         }
     }
 

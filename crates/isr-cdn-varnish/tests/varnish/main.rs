@@ -47,6 +47,26 @@ async fn a_page_that_is_made_stale_is_served_once_more_and_then_new() {
 }
 
 #[tokio::test]
+async fn a_page_is_stale_while_it_is_revalidated() {
+    let site = Site::start().await;
+    let lifetimes = "max-age=0, s-maxage=1, stale-while-revalidate=600";
+    site.origin
+        .set_headers("/a", &[("cache-control", lifetimes)]);
+    assert_eq!(site.visit(HOST, "/a").await, 1);
+    site.origin.publish();
+    // What is older than its lifetime is served while, and only while, a new one is fetched.
+    let mut oldest = 0;
+    let mut version = 1;
+    while version == 1 {
+        let response = site.request("GET", HOST, "/a", &[]).await;
+        let age = response.headers()["age"].to_str().unwrap().parse().unwrap();
+        version = site::version(response).await;
+        oldest = if version == 1 { age } else { oldest };
+    }
+    assert!(oldest >= 1, "the oldest answer was {oldest} seconds old");
+}
+
+#[tokio::test]
 async fn a_tag_takes_its_pages_and_leaves_their_neighbours() {
     let site = Site::start().await;
     let tags = [
@@ -129,7 +149,12 @@ async fn a_page_is_found_however_visitors_write_its_query() {
     assert_eq!(site.visit(HOST, "/c?").await, 1);
     assert_eq!(site.visit(HOST, "/e|?a[]={1}^`").await, 1);
     site.origin.publish();
-    let targets = [url("/a?b=2&a=1"), url("/b"), url("/c"), url("/e|?a[]={1}^`")];
+    let targets = [
+        url("/a?b=2&a=1"),
+        url("/b"),
+        url("/c"),
+        url("/e|?a[]={1}^`"),
+    ];
     let receipt = site.purge(&targets, Mode::Hard).await.unwrap();
     assert_eq!(receipt.copies, Some(4));
     assert_eq!(site.visit(HOST, "/a?a=1&b=2&utm_x=2").await, 2);

@@ -71,10 +71,7 @@ impl Site {
             &headers[..]
         };
         let response = self.request("GET", host, path, headers).await;
-        let body = response.error_for_status().unwrap().text().await.unwrap();
-        assert!(body.starts_with(host), "{body}");
-        let (_, version) = body.rsplit_once(" v").unwrap();
-        version.parse().unwrap()
+        version(response).await
     }
 
     /// Waits until visitors see a version.
@@ -108,6 +105,13 @@ impl Site {
         let batch = PurgeBatch::new(targets.to_vec(), mode, position).unwrap();
         self.connector.purge(&batch).await
     }
+}
+
+/// The version of a page, as its body says.
+pub(crate) async fn version(response: Response) -> u64 {
+    let body = response.error_for_status().unwrap().text().await.unwrap();
+    let (_, version) = body.rsplit_once(" v").unwrap();
+    version.parse().unwrap()
 }
 
 /// Connectors named `cache`, with short timeouts.
