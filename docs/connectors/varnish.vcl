@@ -36,6 +36,9 @@ sub vcl_recv {
         if (client.ip !~ edge_isr_purgers) {
             return (synth(405, "Purging is not allowed from this address"));
         }
+    } elsif (req.method ~ "(?i)PURGE|BAN|REFRESH") {
+        # What other caches, the origin's among them, are purged by. Varnish would hand it on.
+        return (synth(405, "Purging is not allowed by this method"));
     } else {
         # Only purges are told what to do by these.
         unset req.http.xkey-purge;

@@ -46,7 +46,7 @@ pub struct Options {
     /// For `cache_path`: what `$proxy_host` is where the key holds it: the host, and the port unless it is the
     /// default one, that stand in `proxy_pass`.
     pub proxy_host: Option<String>,
-    /// For `cache_path`: the most files that are indexed, at about 100 bytes of memory each, from 1. Purges of
+    /// For `cache_path`: the most files that are indexed, at about 150 bytes of memory each, from 1. Purges of
     /// a cache with more are refused. Default: 2,000,000.
     pub max_index_entries: Option<usize>,
     /// For `cache_path`: how often the index is brought up to date between purges, so that these have little

@@ -62,7 +62,7 @@ impl CachePath {
             Ok(Err(error)) => Err(self.unreachable(error.into())),
             Err(_elapsed) => Err(self.unreachable(
                 format!(
-                    "{} was not gone through in time: the index of a large cache takes a while to build",
+                    "{} was not gone through in time: this goes on, and leaves less to do for the next attempt",
                     self.settings.path.display()
                 )
                 .into(),

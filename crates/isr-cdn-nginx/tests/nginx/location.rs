@@ -112,6 +112,15 @@ async fn a_stranger_purges_nothing_and_is_told_where_to_be_let_in() {
 }
 
 #[tokio::test]
+async fn a_visitor_purges_nothing_at_the_origin() {
+    let site = site().await;
+    for method in ["PURGE", "BAN", "refresh"] {
+        assert_eq!(site.status(method, "/a").await, 405, "{method}");
+    }
+    assert_eq!(site.origin.requests("/a"), 0);
+}
+
+#[tokio::test]
 async fn an_nginx_without_the_location_is_not_believed() {
     let origin = CountingOrigin::start().await;
     let nginx = start(NginxModules::Stock, &origin, &[]).await;

@@ -8,7 +8,7 @@ use isr_core::{
     CdnConnector, ConnectorError, Epoch, Mode, PageUrl, Position, PurgeBatch, PurgeReceipt, Target,
 };
 use isr_testkit::{CountingOrigin, NginxModules, NginxServer};
-use reqwest::{Client, Response};
+use reqwest::{Client, Method, Response};
 
 /// The configuration that users are given.
 const CONFIGURATION: &str = include_str!("../../../../docs/connectors/nginx.conf");
@@ -76,6 +76,14 @@ impl Site {
             request = request.header("accept-language", language);
         }
         request.send().await.unwrap().error_for_status().unwrap()
+    }
+
+    /// What a visitor's request of some method is answered with.
+    pub(crate) async fn status(&self, method: &str, path: &str) -> u16 {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("{}{path}", self.nginx.url());
+        let response = self.client.request(method, url).send().await.unwrap();
+        response.status().as_u16()
     }
 
     pub(crate) async fn purge(&self, targets: &[Target]) -> Result<PurgeReceipt, ConnectorError> {

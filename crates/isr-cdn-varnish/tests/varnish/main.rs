@@ -310,6 +310,11 @@ async fn visitors_see_no_tags_and_cannot_purge_by_headers() {
         }
     }
     assert_eq!(site.origin.requests("/a"), 1);
+    for method in ["REFRESH", "purge", "BANNED"] {
+        let response = site.request(method, HOST, "/m", &[]).await;
+        assert_eq!(response.status(), 405, "{method}");
+    }
+    assert_eq!(site.origin.requests("/m"), 0);
 }
 
 #[tokio::test]
