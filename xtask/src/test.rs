@@ -30,14 +30,19 @@ pub(crate) fn run_and_report(workspace: &Workspace) -> anyhow::Result<ExitCode> 
 
 /// Runs the tests, filling `report` as they end.
 ///
-/// The tests start the Redis servers they need themselves, on free ports; here it is only made sure that
-/// there is a program to start.
+/// The tests start the servers they need themselves, on free ports; here it is only made sure that there are
+/// programs to start.
 ///
 /// # Errors
 ///
-/// When a test failed, could not be built or crashed, or Redis is missing and may not be installed.
+/// When a test failed, could not be built or crashed, or a server is missing and may not be installed.
 pub(crate) fn run(workspace: &Workspace, report: &mut Report) -> anyhow::Result<()> {
-    system::ensure(&system::REDIS)?;
+    for server in [&system::REDIS, &system::VARNISH, &system::NGINX] {
+        system::ensure(server)?;
+    }
+    for module in [&system::XKEY, &system::CACHE_PURGE] {
+        system::ensure_module(module)?;
+    }
     let mut tests = workspace.cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]);
     let status = run::stream(&mut tests, |line| {
         println!("{line}");
