@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod clock;
+pub mod connector_suite;
+pub mod fakes;
 mod redis_server;
 pub mod store_suite;
 
 pub use self::clock::HandClock;
+pub use self::connector_suite::{Call, ConnectorFixture};
 pub use self::redis_server::RedisServer;
 pub use self::store_suite::StoreFixture;
