@@ -3,10 +3,14 @@
 //! A model refuses what its original refuses, so that a connector which is wrong fails against it. In
 //! front of each stands a [`Front`], which keeps every request and misbehaves as a connection does.
 
+mod cloudfront;
+mod fastly;
 mod fault;
 mod front;
 mod token_bucket;
 
+pub use self::cloudfront::{CloudFront, Distribution};
+pub use self::fastly::{Fastly, FastlyService};
 pub use self::fault::Fault;
 pub use self::front::{Exchange, Front};
 pub use self::token_bucket::TokenBucket;
