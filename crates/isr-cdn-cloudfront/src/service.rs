@@ -3,14 +3,14 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudfront::Client;
 use aws_sdk_cloudfront::config::StalledStreamProtectionConfig;
 use aws_sdk_cloudfront::config::http::HttpResponse;
 use aws_sdk_cloudfront::config::retry::RetryConfig;
 use aws_sdk_cloudfront::config::timeout::TimeoutConfig;
-use aws_sdk_cloudfront::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudfront::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudfront::types::{DistributionConfig, InvalidationBatch, Paths};
 use aws_smithy_http_client::tls;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -141,7 +141,9 @@ fn loader(settings: &Settings) -> ConfigLoader {
         .connect_timeout(settings.connect_timeout)
         .operation_timeout(settings.timeout)
         .build();
+    let app = AppName::new("edge-isr").expect("letters and a dash make a name");
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .app_name(app)
         .region(Region::from_static(REGION))
         .http_client(http)
         .timeout_config(timeouts)
@@ -206,25 +208,36 @@ where
                 retry_after: delay(answer.raw()),
             }
         }
-        other => Fault::NotReached(DisplayErrorContext(other).to_string().into()),
+        other => Fault::NotReached(said(&other).into()),
     }
 }
 
-/// What the SDK says when it has found no credentials. That finding them took too long, or that whoever
-/// gives them out was not reached, may pass.
+/// What the SDK says when it has found no credentials, or some that make no sense. That finding them took
+/// too long, or that whoever gives them out was not reached, may pass.
 fn lacks_credentials(error: &(dyn Error + 'static)) -> Option<String> {
     let mut level = Some(error);
     while let Some(error) = level {
         match error.downcast_ref::<CredentialsError>() {
-            Some(
-                lacking @ (CredentialsError::CredentialsNotLoaded(_)
-                | CredentialsError::InvalidConfiguration(_)),
-            ) => return Some(DisplayErrorContext(lacking).to_string()),
-            Some(_) => return None,
+            Some(CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_)) => {
+                return None;
+            }
+            Some(lacking) => return Some(said(lacking)),
             None => level = error.source(),
         }
     }
     None
+}
+
+/// What an error says at each of its levels. Its form for debugging would show whole answers.
+fn said(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut level = error.source();
+    while let Some(error) = level {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        level = error.source();
+    }
+    text
 }
 
 /// The delay that an answer names, in either of the fields there are for it.
@@ -245,4 +258,38 @@ fn delay(answer: &HttpResponse) -> Option<Duration> {
 /// in case.
 pub(crate) fn is_completed(status: &str) -> bool {
     status.eq_ignore_ascii_case("completed")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudfront::error::ConnectorError;
+    use aws_sdk_cloudfront::operation::create_invalidation::CreateInvalidationError;
+
+    use super::*;
+
+    fn of(error: CredentialsError) -> Fault {
+        let error = ConnectorError::other(error.into(), None);
+        fault(SdkError::<CreateInvalidationError, _>::dispatch_failure(
+            error,
+        ))
+    }
+
+    #[test]
+    fn only_credentials_that_are_not_there_are_a_reason_to_give_up() {
+        for lacking in [
+            CredentialsError::not_loaded("the chain is at its end"),
+            CredentialsError::invalid_configuration("no such profile"),
+            CredentialsError::unhandled("error already taken"),
+        ] {
+            assert!(matches!(of(lacking), Fault::NoCredentials(_)));
+        }
+        let passing = of(CredentialsError::provider_error("metadata did not answer"));
+        let Fault::NotReached(error) = passing else {
+            panic!("it may pass: {passing:?}");
+        };
+        assert!(
+            error.to_string().ends_with("metadata did not answer"),
+            "{error}"
+        );
+    }
 }

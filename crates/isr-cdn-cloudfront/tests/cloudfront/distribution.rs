@@ -50,7 +50,7 @@ async fn what_is_disabled_or_not_allowed_is_found() {
         "{disabled:?}"
     );
     let denied = bad(None, |it| {
-        it.denied = vec!["GetDistributionConfig", "GetInvalidation"]
+        it.denied = vec!["GetDistributionConfig", "GetInvalidation"];
     })
     .await;
     let [look, follow] = denied.as_slice() else {

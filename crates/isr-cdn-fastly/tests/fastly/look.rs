@@ -5,6 +5,9 @@ use isr_testkit::fakes::FastlyService;
 
 use crate::support::{ID, model};
 
+/// Makes a service other than it should be.
+type Change = fn(&mut FastlyService);
+
 async fn findings(change: impl FnOnce(&mut FastlyService)) -> Vec<Finding> {
     let (_model, connector) = model(change).await;
     connector.check().await.unwrap()
@@ -33,7 +36,7 @@ async fn a_token_for_nothing_but_purging_is_enough() {
 
 #[tokio::test]
 async fn what_keeps_it_from_purging_is_found() {
-    let rows: [(fn(&mut FastlyService), &str); 5] = [
+    let rows: [(Change, &str); 5] = [
         (|it| it.token = "another".into(), "the token is not valid"),
         (
             |it| it.scope = "global:read".into(),

@@ -123,6 +123,10 @@ fn answer(distribution: &mut Distribution, request: &Request) -> Result<Response
         (&Method::POST, [VERSION, kind, id, "invalidation"]) => {
             distribution.allows(&action("CreateInvalidation", kind))?;
             distribution.has(kind, id)?;
+            // Amazon's own clients say XML or nothing about what they send.
+            if field("content-type").is_some_and(|kind| !kind.contains("xml")) {
+                return Err(Refusal::MALFORMED);
+            }
             let batch = xml::Batch::read(&request.body)?;
             let invalidation = distribution.invalidate(batch)?;
             let location = format!(
