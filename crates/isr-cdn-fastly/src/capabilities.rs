@@ -16,12 +16,13 @@ const KEYS_OF_A_CALL: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not 0
 
 /// Purges of keys and URLs, on average, of one customer.
 ///
-/// <https://www.fastly.com/documentation/reference/api/#rate-limiting>, as third parties quote it (<https://apis.io/rate-limits/fastly/fastly-rate-limits/>, read
-/// 2026-11-22). Whether a key in a batch counts as a purge is not said; here it does.
-const PURGES_AN_HOUR: NonZeroU32 = NonZeroU32::new(100_000).expect("100,000 is not 0");
+/// <https://www.fastly.com/documentation/reference/api/#rate-limiting>, as third parties quote it
+/// (<https://apis.io/rate-limits/fastly/fastly-rate-limits/>), read 2026-11-22. Whether a key in a
+/// batch counts as a purge is not said; here it does.
+const PURGES_AN_HOUR: u32 = 100_000;
 
 /// Calls that change something, of one user; purging everything is one of them. Same page.
-const WRITES_AN_HOUR: NonZeroU32 = NonZeroU32::new(1_000).expect("1,000 is not 0");
+const WRITES_AN_HOUR: u32 = 1_000;
 
 /// Calls that may be under way at once. Fastly names no limit; this is what one connection of HTTP/2
 /// bears easily, and a URL is a call of its own.
@@ -29,12 +30,14 @@ const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
 
 const HOUR: Duration = Duration::from_hours(1);
 
+/// The limits are averages over an hour. So a hundredth of one may be used at once, which is more than a
+/// full batch of keys, and that much less comes back: no hour has more than the limit.
 pub(crate) fn capabilities(settings: &Settings) -> Capabilities {
-    let rate = |what: &str, unit, an_hour: NonZeroU32| RateLimit {
-        bucket: bucket(what, settings.account.as_deref()),
+    let rate = |what: &str, unit, an_hour: u32| RateLimit {
+        bucket: format!("fastly:{}:{what}", settings.account),
         unit,
-        burst: burst(an_hour),
-        refill: an_hour,
+        burst: whole(an_hour / 100),
+        refill: whole(an_hour - an_hour / 100),
         period: HOUR,
         per_account: true,
     };
@@ -74,17 +77,8 @@ const TAG_LIMITS: TagHeaderLimits = TagHeaderLimits {
     tag_bytes: 1_024,
 };
 
-fn bucket(what: &str, account: Option<&str>) -> String {
-    match account {
-        Some(account) => format!("fastly-{what}/{account}"),
-        None => format!("fastly-{what}"),
-    }
-}
-
-/// A hundredth of what an hour gives back may be used at once: the limits are averages over an hour, and
-/// a burst on top of them must not be what exceeds them. At least a full batch of keys.
-fn burst(an_hour: NonZeroU32) -> NonZeroU32 {
-    NonZeroU32::new(an_hour.get() / 100).expect("the limits are hundreds")
+fn whole(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("the limits are hundreds")
 }
 
 #[cfg(test)]
@@ -110,14 +104,24 @@ mod tests {
     }
 
     #[test]
+    fn no_hour_has_more_than_the_limit_and_none_wastes_much_of_it() {
+        let can = can(r#"{"service": "S", "token": "T"}"#);
+        for (ability, limit) in [(can.tag, 100_000), (can.everything, 1_000)] {
+            let rate = ability.unwrap().rate.unwrap();
+            assert_eq!(rate.burst.get() + rate.refill.get(), limit);
+            assert!(rate.refill.get() >= limit / 100 * 95);
+        }
+    }
+
+    #[test]
     fn everything_is_never_soft_and_has_a_budget_of_its_own() {
         let can = can(r#"{"service": "S", "token": "T", "account": "acme"}"#);
         let everything = can.everything.unwrap();
         assert!(!everything.soft);
-        assert_eq!(everything.rate.unwrap().bucket, "fastly-writes/acme");
+        assert_eq!(everything.rate.unwrap().bucket, "fastly:acme:writes");
         let url = can.url.unwrap();
         assert!(url.soft);
-        assert_eq!(url.rate.unwrap().bucket, "fastly-purges/acme");
-        assert_eq!(can.tag.unwrap().rate.unwrap().bucket, "fastly-purges/acme");
+        assert_eq!(url.rate.unwrap().bucket, "fastly:acme:purges");
+        assert_eq!(can.tag.unwrap().rate.unwrap().bucket, "fastly:acme:purges");
     }
 }

@@ -27,8 +27,8 @@ pub struct Options {
     /// Where Fastly's API is. Default: `https://api.fastly.com`.
     pub api_base: String,
     /// A name for the Fastly account, where several are in use: connectors of one account share its
-    /// rate limits. Default: all are of one account.
-    pub account: Option<String>,
+    /// rate limits. Letters, digits, `-` and `_`. Default: `default`, so that all are of one account.
+    pub account: String,
     /// Whether copies become stale rather than being removed, where that is asked for. Default: true,
     /// and false with `shielding`; with both, the service's VCL has to forbid the shield to answer with
     /// stale copies.
@@ -54,7 +54,7 @@ impl Default for Options {
             service: String::new(),
             token: Secret::new(""),
             api_base: API.to_owned(),
-            account: None,
+            account: "default".to_owned(),
             soft: None,
             shielding: false,
             settling_time: None,
@@ -71,7 +71,7 @@ pub(crate) struct Settings {
     pub(crate) token: HeaderValue,
     /// Without a slash at its end.
     pub(crate) api_base: String,
-    pub(crate) account: Option<String>,
+    pub(crate) account: String,
     pub(crate) soft: bool,
     pub(crate) settling_time: Duration,
     pub(crate) connect_timeout: Duration,
@@ -102,7 +102,7 @@ impl Options {
             service: service(self.service)?,
             token: token(&self.token)?,
             api_base: api_base(&self.api_base)?,
-            account: self.account,
+            account: account(self.account)?,
             soft: self.soft.unwrap_or(!shielded),
             settling_time,
             connect_timeout: self.connect_timeout,
@@ -127,6 +127,15 @@ fn service(id: String) -> Result<String, InvalidOption> {
         "is no service ID: copy it from beside the service's name; it has letters and digits only"
     };
     Err(InvalidOption::new("service", fault))
+}
+
+fn account(name: String) -> Result<String, InvalidOption> {
+    let well_formed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || !name.bytes().all(well_formed) {
+        let fault = "is no name: use letters, digits, - and _";
+        return Err(InvalidOption::new("account", fault));
+    }
+    Ok(name)
 }
 
 fn token(token: &Secret) -> Result<HeaderValue, InvalidOption> {
@@ -204,6 +213,10 @@ mod tests {
             (
                 r#"{"service": "S", "token": "T0K3N", "api_base": "https://h/?q"}"#,
                 "api_base",
+            ),
+            (
+                r#"{"service": "S", "token": "T0K3N", "account": "a b"}"#,
+                "account",
             ),
             (
                 r#"{"service": "S", "token": "T0K3N", "timeout": "0s"}"#,
