@@ -65,7 +65,14 @@ impl Default for Registry {
 }
 
 /// Every kind that this crate can have, and the Cargo feature that has it.
-const KINDS: &[(&str, &str)] = &[("cloudflare", "cdn-cloudflare"), ("webhook", "cdn-webhook")];
+const KINDS: &[(&str, &str)] = &[
+    ("cloudflare", "cdn-cloudflare"),
+    ("cloudfront", "cdn-cloudfront"),
+    ("fastly", "cdn-fastly"),
+    ("nginx", "cdn-nginx"),
+    ("varnish", "cdn-varnish"),
+    ("webhook", "cdn-webhook"),
+];
 
 impl Registry {
     /// No kinds at all.
@@ -82,6 +89,26 @@ impl Registry {
         let registry = registry.and(
             ConnectorKind::new(isr_cdn_cloudflare::KIND, isr_cdn_cloudflare::connect)
                 .with_secrets(&["token"]),
+        );
+        #[cfg(feature = "cdn-cloudfront")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_cloudfront::KIND, isr_cdn_cloudfront::connect)
+                .with_secrets(&["access_key_id", "secret_access_key", "session_token"]),
+        );
+        #[cfg(feature = "cdn-fastly")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_fastly::KIND, isr_cdn_fastly::connect)
+                .with_secrets(&["token"]),
+        );
+        #[cfg(feature = "cdn-nginx")]
+        let registry = registry.and(ConnectorKind::new(
+            isr_cdn_nginx::KIND,
+            isr_cdn_nginx::connect,
+        ));
+        #[cfg(feature = "cdn-varnish")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_varnish::KIND, isr_cdn_varnish::connect)
+                .with_secrets(&["secret"]),
         );
         #[cfg(feature = "cdn-webhook")]
         let registry = registry.and(
