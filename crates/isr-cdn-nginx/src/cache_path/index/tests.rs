@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use isr_core::Target;
+use isr_core::{QueryFilter, Target};
 use tempfile::TempDir;
 
 use super::*;
@@ -21,7 +21,8 @@ fn cache_of(most: usize) -> Cache {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("cache");
     fs::create_dir(&root).unwrap();
-    let template = Template::parse("$scheme://$host$request_uri", None).unwrap();
+    let template =
+        Template::parse("$scheme://$host$request_uri", None, QueryFilter::default()).unwrap();
     let index = Index::new(&root, template, most.try_into().unwrap());
     Cache { folder, index }
 }
