@@ -190,6 +190,30 @@ async fn a_page_is_found_however_visitors_write_its_query() {
 }
 
 #[tokio::test]
+async fn the_origin_is_asked_for_what_edge_isr_calls_the_page() {
+    let site = Site::start().await;
+    for (written, page) in [
+        ("/AT&", "/AT&"),
+        ("/a&&b&utm_source=1", "/a&&b&utm_source=1"),
+        ("/a?utm_source=1", "/a"),
+        ("/a?&", "/a"),
+        ("/b?c=1&&b=2&utm_x&a?b=/?&", "/b?a?b=/?&b=2&c=1"),
+        ("/c?_gaz=1&a_gl=2&gclid", "/c?_gaz=1&a_gl=2"),
+        ("/d?redirect=/x?utm_source=1", "/d?redirect=/x?utm_source=1"),
+        ("/e?id[]=2&id[]=1", "/e?id%5B%5D=2&id%5B%5D=1"),
+        ("/e?id[]=1&id[]=2", "/e?id%5B%5D=1&id%5B%5D=2"),
+    ] {
+        let target = url(written);
+        assert_eq!(target, url(page), "{written} is that page");
+        let before = site.origin.requests(page);
+        site.visit(HOST, written).await;
+        assert_eq!(site.origin.requests(page), before + 1, "{written}");
+        let receipt = site.purge(&[target], Mode::Hard).await.unwrap();
+        assert_eq!(receipt.copies, Some(1), "{written}");
+    }
+}
+
+#[tokio::test]
 async fn a_prefix_goes_by_whole_segments_and_a_host_by_its_whole_name() {
     let site = Site::start().await;
     let paths = [
