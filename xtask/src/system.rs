@@ -106,6 +106,21 @@ pub(crate) fn ensure_module(module: &Module) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Makes sure that Python can make environments of its own, as the tests do for what they install from
+/// its package index. Debian has that in a package by itself.
+///
+/// # Errors
+///
+/// When it cannot, and the package may not be installed (see [`install`]).
+pub(crate) fn ensure_venv() -> anyhow::Result<()> {
+    let python = ensure(&PYTHON)?;
+    let mut probe = Command::new(python);
+    probe.args(["-c", "import ensurepip, venv"]);
+    probe.stderr(std::process::Stdio::null());
+    let can = probe.status().context("cannot run python3")?.success();
+    if can { Ok(()) } else { install("python3-venv") }
+}
+
 /// Installs a Debian package, without starting any service it brings.
 ///
 /// # Errors

@@ -88,6 +88,12 @@ Examples:
     /// Look at jobs that were given up on, or have them tried again
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Look whether the store, the origin and every tier can be reached and used, and purge nothing
+    #[command(after_help = "\
+Examples:
+  edge-isr doctor --config /etc/edge-isr.toml
+  edge-isr doctor --json")]
+    Doctor,
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),

@@ -72,7 +72,8 @@ fn tiers(receipt: &ReceiptView) -> String {
         Number("calls"),
         Number("taken on"),
         Number("refused"),
-        Text("error"),
+        Number("copies"),
+        Text("remarks"),
     ];
     let row = |tier: &crate::admin::TierView| {
         vec![
@@ -81,10 +82,18 @@ fn tiers(receipt: &ReceiptView) -> String {
             tier.calls.to_string(),
             tier.accepted.to_string(),
             tier.rejected.to_string(),
-            tier.error.clone().unwrap_or_default(),
+            tier.copies
+                .map_or_else(String::new, |copies| copies.to_string()),
+            remarks([&tier.error, &tier.escalated]),
         ]
     };
     table(&columns, receipt.tiers.iter().map(row))
+}
+
+/// What there is to say, in one cell.
+fn remarks<'r>(texts: impl IntoIterator<Item = &'r Option<String>>) -> String {
+    let texts: Vec<&str> = texts.into_iter().flatten().map(String::as_str).collect();
+    texts.join("; ")
 }
 
 fn target(target: &crate::admin::TargetView) -> String {
@@ -157,12 +166,23 @@ pub(crate) fn plan(plan: &PlanView) -> String {
         Column::Text("tier"),
         Column::Number("items"),
         Column::Number("calls"),
+        Column::Number("minutes"),
+        Column::Number("dollars"),
+        Column::Text("remarks"),
     ];
     let row = |tier: &crate::admin::TierPlan| {
+        let free = tier
+            .free_items_a_month
+            .map(|free| format!("{free} items a month are free for the whole account"));
         vec![
             tier.tier.clone(),
             tier.items.to_string(),
             tier.calls.to_string(),
+            tier.minutes
+                .map_or_else(String::new, |minutes| format!("{minutes:.1}")),
+            tier.dollars
+                .map_or_else(String::new, |dollars| format!("{dollars:.2}")),
+            remarks([&tier.impossible, &tier.escalated, &free]),
         ]
     };
     text.gap();

@@ -148,7 +148,8 @@ impl Server {
     }
 }
 
-fn usage(error: StartError) -> Failure {
+/// What no waiting would mend is the configuration's fault.
+pub(crate) fn usage(error: StartError) -> Failure {
     Failure::Usage(format!("{:#}", anyhow::Error::from(error)))
 }
 

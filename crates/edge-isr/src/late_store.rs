@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, GraphStatistics,
     JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState, Store, StoreError,
-    TagGraph, Target, UrlChunk, WorkerId,
+    RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState,
+    Store, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -121,6 +121,11 @@ hand_on! { JobStore:
     dead_letters(limit: usize) -> Vec<DeadLetter>;
     replay(jobs: &[JobKey]) -> u64;
     depth() -> QueueDepth;
+}
+
+hand_on! { RateBudget:
+    take(limit: &RateLimit, tokens: u32, patience: Duration) -> Taken;
+    pause(limit: &RateLimit, pause: Duration) -> ();
 }
 
 #[cfg(test)]

@@ -13,12 +13,15 @@
 //! shares, [`tower`] the layer and its extractors, [`edge`] the cache, and so on.
 
 pub mod config;
+pub mod connectors;
 mod engine;
 #[cfg(feature = "sqlite")]
 mod late_store;
 
 #[doc(inline)]
-pub use self::engine::{Engine, EngineOptions, RevalidateError, SiteHandle, StartError};
+pub use self::engine::{
+    Engine, EngineOptions, RevalidateError, SiteHandle, StartError, check_connectors, examine,
+};
 pub use isr_core as core;
 pub use isr_edge as edge;
 pub use isr_graph as graph;

@@ -1,6 +1,8 @@
 //! What a response says to the tiers in front of the process that sends it.
 
-use http::{HeaderMap, HeaderName};
+use std::borrow::Cow;
+
+use http::HeaderMap;
 use smallvec::SmallVec;
 
 use crate::{
@@ -17,12 +19,12 @@ pub struct Fronting {
 /// One tier in front.
 #[derive(Clone, Debug)]
 pub struct Front {
-    /// The connector's name.
+    /// The connector's name; empty for a tier that somebody else purges.
     pub connector: String,
     /// The hosts whose pages it keeps.
     pub hosts: HostPatterns,
-    /// How it is told lifetimes.
-    pub dialect: Dialect,
+    /// How it is told lifetimes, where that is known.
+    pub dialect: Option<Dialect>,
     /// How it is told tags, where it looks for any.
     pub tags: Option<TagSupport>,
     /// Whether it can be purged by URL, and so keep pages whose tags it does not know.
@@ -39,6 +41,49 @@ pub struct Labels {
     pub unlisted: Vec<Tag>,
 }
 
+impl Labels {
+    /// The tags to bind the page to: its own, and the unlisted ones.
+    #[must_use]
+    pub fn to_bind(&self, tags: TagSet) -> TagSet {
+        if self.unlisted.is_empty() {
+            return tags;
+        }
+        let mut all = TagSet::with_limit(tags.len() + self.unlisted.len());
+        all.try_extend(tags.into_iter().chain(self.unlisted.iter().cloned()))
+            .expect("that many have room");
+        all
+    }
+}
+
+impl Front {
+    /// A tier that somebody else purges, and that is told lifetimes like this.
+    #[must_use]
+    pub fn speaking(dialect: Dialect) -> Self {
+        Self {
+            connector: String::new(),
+            hosts: HostPatterns::default(),
+            dialect: Some(dialect),
+            tags: None,
+            purged_by_url: false,
+        }
+    }
+
+    /// A tier that somebody else purges by the tags in this field, as far as the field takes them.
+    #[must_use]
+    pub fn reading(header: TagHeader, limits: TagHeaderLimits) -> Self {
+        Self {
+            dialect: None,
+            tags: Some(TagSupport {
+                header,
+                limits,
+                case_sensitive: true,
+                stripped: false,
+            }),
+            ..Self::speaking(Dialect::Standard)
+        }
+    }
+}
+
 impl Fronting {
     /// Every tier that keeps copies which are told of lifetimes and tags by header fields.
     #[must_use]
@@ -49,11 +94,18 @@ impl Fronting {
             Front {
                 connector: tier.name().to_owned(),
                 hosts: tier.hosts.clone(),
-                dialect: can.dialect,
+                dialect: Some(can.dialect),
                 tags: can.tags.clone(),
                 purged_by_url: can.url.is_some(),
             }
         }))
+    }
+
+    /// The same, and others before them.
+    #[must_use]
+    pub fn and(mut self, others: impl IntoIterator<Item = Front>) -> Self {
+        self.tiers.extend(others);
+        self
     }
 
     /// These tiers.
@@ -70,19 +122,23 @@ impl Fronting {
         self.tiers.is_empty()
     }
 
-    /// How the tiers that serve a page are told lifetimes, each dialect once.
+    /// How the tiers that serve a page are told lifetimes, each dialect once; those of all tiers where
+    /// the page is not known.
     #[must_use]
-    pub fn dialects(&self, page: &PageUrl) -> SmallVec<[Dialect; 2]> {
+    pub fn dialects(&self, page: Option<&PageUrl>) -> SmallVec<[Dialect; 2]> {
         let mut dialects = SmallVec::new();
-        for tier in self.serving(page) {
-            if !dialects.contains(&tier.dialect) {
-                dialects.push(tier.dialect);
+        let serves = |tier: &&Front| page.is_none_or(|page| tier.hosts.serve_page(page));
+        let tiers = self.tiers.iter().filter(serves);
+        for dialect in tiers.filter_map(|tier| tier.dialect) {
+            if !dialects.contains(&dialect) {
+                dialects.push(dialect);
             }
         }
         dialects
     }
 
-    /// Writes a page's tags for every tier that serves it, as many as each takes.
+    /// Writes a page's tags for every tier that serves it, as many as each takes. Tags that say of the
+    /// page itself where its tags were not listed are no tags of its data, and are not written.
     ///
     /// # Errors
     ///
@@ -90,6 +146,7 @@ impl Fronting {
     /// it.
     pub fn label(&self, page: &PageUrl, tags: &TagSet) -> Result<Labels, TagsDoNotFit> {
         let mut labels = Labels::default();
+        let tags = &of_data(tags);
         for header in self.headers(page) {
             let tiers = || self.reading(page, &header);
             let (value, left_out) = header.write_what_fits(tags, tightest(tiers()));
@@ -115,10 +172,10 @@ impl Fronting {
         Ok(labels)
     }
 
-    /// The names of the fields in which some tier looks for tags.
-    pub fn tag_fields(&self) -> impl Iterator<Item = HeaderName> + '_ {
-        let headers = self.tiers.iter().filter_map(|tier| tier.tags.as_ref());
-        headers.map(|tags| tags.header.name())
+    /// The fields in which some tier looks for tags; one may come twice.
+    pub fn tag_headers(&self) -> impl Iterator<Item = &TagHeader> {
+        let tags = self.tiers.iter().filter_map(|tier| tier.tags.as_ref());
+        tags.map(|tags| &tags.header)
     }
 
     fn serving(&self, page: &PageUrl) -> impl Iterator<Item = &Front> {
@@ -171,7 +228,26 @@ fn tightest<'t>(tiers: impl Iterator<Item = &'t Front>) -> TagHeaderLimits {
 /// no room for it. Purging the tier by `of` purges these pages by their URLs.
 #[must_use]
 pub fn unlisted(connector: &str, of: &Tag) -> Tag {
-    tag("~unlisted", format_args!("{connector}/{of}"))
+    tag(UNLISTED, format_args!("{connector}/{of}"))
+}
+
+/// The namespace of [`unlisted`] tags.
+const UNLISTED: &str = "~unlisted";
+
+/// The tags that are not [`unlisted`] ones, to which there may be no limit here.
+fn of_data(tags: &TagSet) -> Cow<'_, TagSet> {
+    let is_of_data = |tag: &&Tag| {
+        let rest = tag.as_str().strip_prefix(UNLISTED);
+        rest.is_none_or(|rest| !rest.starts_with(':'))
+    };
+    if tags.iter().all(|tag| is_of_data(&tag)) {
+        return Cow::Borrowed(tags);
+    }
+    let mut of_data = TagSet::with_limit(tags.len());
+    of_data
+        .try_extend(tags.iter().filter(is_of_data).cloned())
+        .expect("no more than there were");
+    Cow::Owned(of_data)
 }
 
 #[cfg(test)]
@@ -186,7 +262,7 @@ mod tests {
         Front {
             connector: name.into(),
             hosts: HostPatterns::default(),
-            dialect: Dialect::Standard,
+            dialect: Some(Dialect::Standard),
             tags: Some(TagSupport {
                 header,
                 limits,
@@ -234,6 +310,13 @@ mod tests {
             labels.unlisted,
             [unlisted("one", &left_out), unlisted("other", &left_out)]
         );
+        let bound = labels.to_bind(some_tags(3));
+        assert_eq!(bound.len(), 5);
+        assert_eq!(
+            fronting.label(&page(), &bound),
+            Ok(labels),
+            "it is no tag itself"
+        );
     }
 
     #[test]
@@ -249,15 +332,18 @@ mod tests {
     fn a_tier_is_told_only_of_the_hosts_it_serves() {
         let mut elsewhere = front("one", TagHeader::CacheTag, 9);
         elsewhere.hosts = HostPatterns::new(["b.example".parse().unwrap()]);
-        elsewhere.dialect = Dialect::Cloudflare;
+        elsewhere.dialect = Some(Dialect::Cloudflare);
         let fronting = Fronting::new([elsewhere]);
         assert_eq!(
             fronting.label(&page(), &some_tags(2)),
             Ok(Labels::default())
         );
-        assert!(fronting.dialects(&page()).is_empty());
+        assert!(fronting.dialects(Some(&page())).is_empty());
         let there = PageUrl::parse("https://b.example/").unwrap();
-        assert_eq!(fronting.dialects(&there).as_slice(), [Dialect::Cloudflare]);
+        assert_eq!(
+            fronting.dialects(Some(&there)).as_slice(),
+            [Dialect::Cloudflare]
+        );
     }
 
     #[test]

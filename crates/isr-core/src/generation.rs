@@ -203,6 +203,16 @@ impl Position {
                 .all(|(mine, theirs)| mine >= theirs)
     }
 
+    /// Moves every partition to where somebody of the same history is, never back. Somebody of another
+    /// history is passed over.
+    pub fn join(&mut self, other: &Self) {
+        if self.epoch == other.epoch {
+            for (mine, theirs) in self.numbers.iter_mut().zip(&other.numbers) {
+                *mine = (*mine).max(*theirs);
+            }
+        }
+    }
+
     /// Moves one partition to `number`, never back.
     pub fn advance(&mut self, partition: Partition, number: u64) {
         if let Some(mine) = self.numbers.get_mut(partition.index()) {

@@ -4,6 +4,7 @@ mod batch;
 mod budget;
 pub mod cache_control;
 mod capabilities;
+mod chain;
 mod clock;
 mod connector;
 mod dialect;
@@ -41,6 +42,7 @@ pub use batch::{Filling, calls, next_call};
 pub use budget::{Bucket, RateBudget, Taken};
 pub use cache_control::{CacheControl, MaxStale};
 pub use capabilities::{Ability, Capabilities, Cost, RateLimit, RateUnit, TagSupport};
+pub use chain::chain;
 pub use clock::Clock;
 pub use connector::{
     CdnConnector, Completion, ConnectorError, Finding, PurgeBatch, PurgeReceipt, Reference,

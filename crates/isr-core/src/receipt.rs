@@ -141,8 +141,14 @@ pub struct TierReceipt {
     /// Copies that went or became stale, where the tier counts them.
     #[serde(default)]
     pub copies: Option<u64>,
+    /// What was purged instead of very many pages, where the site's owner allows that.
+    #[serde(default)]
+    pub escalated: Option<String>,
     /// What went wrong last, as long as it stands in the way.
     pub error: Option<String>,
+    /// Whether it was given up on although it refused nothing: it is purged once it is back.
+    #[serde(default)]
+    pub away: bool,
 }
 
 impl TierReceipt {
@@ -156,7 +162,9 @@ impl TierReceipt {
             accepted: 0,
             rejected: 0,
             copies: None,
+            escalated: None,
             error: None,
+            away: false,
         }
     }
 }
@@ -299,6 +307,9 @@ pub struct Progress {
     pub mourned: Vec<crate::SenderId>,
     /// How often it was looked whether the revalidation has settled, to no avail.
     pub looks: u32,
+    /// Whether the tier being purged has refused some items for good; the others are purged all the same.
+    #[serde(default)]
+    pub refused: bool,
 }
 
 impl Receipt {

@@ -88,6 +88,7 @@ pub(crate) fn admit(
         verbatim: own,
         must_revalidate,
         vary,
+        for_tiers: true,
         bound: true,
     })
 }

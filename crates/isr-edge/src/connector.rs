@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Capabilities, CdnConnector, Completion, ConnectorError, Position, PurgeBatch, PurgeReceipt,
-    Reference, SenderRole, StoreError, TagGraph,
+    Ability, Capabilities, CdnConnector, Completion, ConnectorError, Finding, Position, PurgeBatch,
+    PurgeReceipt, Reference, SenderRole, StoreError, TagGraph,
 };
 
 /// How long to wait before asking again whether all instances have learnt of a revalidation.
@@ -29,18 +29,19 @@ impl EdgeConnector {
     /// The connector to the instances that report to `graph`.
     #[must_use]
     pub fn new(graph: Arc<dyn TagGraph>) -> Self {
+        let soft = Some(Ability::UNLIMITED.soft());
         let capabilities = Capabilities {
-            purge_url: true,
-            purge_tag: true,
-            purge_prefix: true,
-            purge_host: true,
-            purge_everything: true,
-            soft: true,
-            items_per_call: None,
+            url: soft.clone(),
+            tag: soft.clone(),
+            prefix: soft.clone(),
+            host: soft.clone(),
+            everything: soft,
+            mixed_calls: true,
             observes_completion: true,
             foreign: false,
             settling_time: Duration::ZERO,
             distance: 0,
+            ..Capabilities::default()
         };
         Self {
             graph,
@@ -66,9 +67,8 @@ impl CdnConnector for EdgeConnector {
                 reason: error.to_string(),
             })?;
         Ok(PurgeReceipt {
-            accepted: batch.targets().len() as u64,
-            rejected: Vec::new(),
             reference: Some(Reference(reference)),
+            ..PurgeReceipt::accepted(batch)
         })
     }
 
@@ -101,8 +101,15 @@ impl CdnConnector for EdgeConnector {
         })
     }
 
-    async fn check(&self) -> Result<(), ConnectorError> {
-        self.graph.position().await.map(|_| ()).map_err(unreachable)
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        let senders = self.graph.senders().await.map_err(unreachable)?;
+        let edges = senders
+            .iter()
+            .filter(|sender| sender.alive && sender.report.role == SenderRole::Edge)
+            .count();
+        Ok(vec![Finding::good(format!(
+            "the store answers and knows {edges} running instances of the built-in edge"
+        ))])
     }
 }
 

@@ -166,7 +166,7 @@ impl Edge {
 impl Inner {
     /// Whether some tier in front keeps what leaves here, and so must be told the right thing.
     pub(crate) fn has_tiers(&self) -> bool {
-        !self.options.downstream.dialects.is_empty() || self.sender.options().tracks
+        !self.options.downstream.fronting.is_empty() || self.sender.options().tracks
     }
 
     /// Takes note of how a request was answered.

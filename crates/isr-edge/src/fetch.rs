@@ -12,7 +12,9 @@ use http::header::{
     RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use isr_core::{Event, Flight, Footprint, GENERATION_HEADER, Generation, NotShareable, VariantKey};
+use isr_core::{
+    Event, Flight, Footprint, GENERATION_HEADER, Generation, Labels, NotShareable, VariantKey,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admission::{NotAdmitted, admit, initial_age, tag_headers, tags_of};
@@ -177,7 +179,8 @@ impl Fetch {
     ) {
         let mut headers = stored.headers.clone();
         freshen(&mut headers, response.headers());
-        let tags_named = tag_headers().any(|field| headers.contains_key(field.name()));
+        // What is stored names the tags as the tiers read them, which need not be all.
+        let tags_named = tag_headers().any(|field| response.headers().contains_key(field.name()));
         let known = (!tags_named).then_some(&stored.footprint);
         match self.head(stored.status, &mut headers, known, took) {
             Err(reason) => {
@@ -233,15 +236,12 @@ impl Fetch {
         let url = &self.visit.page.url;
         let route = inner.rules.route(url);
         let mut kept = headers.clone();
-        let terms = admit(status, &mut kept, &route, inner.options.negative_lifetime)?;
+        let mut terms = admit(status, &mut kept, &route, inner.options.negative_lifetime)?;
         let variant = VariantKey::select(&terms.vary, &self.visit.headers)
             .ok_or(NotAdmitted::Not(NotShareable::VaryStar))?;
-        let footprint = match known {
-            Some(known) => Arc::clone(known),
-            None => Arc::new(Footprint {
-                url: url.clone(),
-                tags: tags_of(status, headers, route, inner.options.build_tag.as_ref())?,
-            }),
+        let tags = match known {
+            Some(known) => known.tags.clone(),
+            None => tags_of(status, headers, route, inner.options.build_tag.as_ref())?,
         };
         let now = inner.clock.time_of_day();
         let initial_age = initial_age(&kept, terms.verbatim, took, now);
@@ -253,6 +253,20 @@ impl Fetch {
         if !terms.verbatim {
             kept.remove(CACHE_CONTROL);
         }
+        let labels = inner.options.downstream.fronting.label(url, &tags);
+        let labels = labels.unwrap_or_else(|error| {
+            tracing::warn!(page = %url, %error, "a page is kept out of the tiers in front");
+            terms.for_tiers = false;
+            Labels::default()
+        });
+        let footprint = match known {
+            Some(known) if labels.unlisted.is_empty() => Arc::clone(known),
+            _ => Arc::new(Footprint {
+                url: url.clone(),
+                tags: labels.to_bind(tags),
+            }),
+        };
+        kept.extend(labels.fields);
         Ok(Head {
             status,
             headers: kept,

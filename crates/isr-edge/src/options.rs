@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use isr_core::{Dialect, RevalidateOptions, SiteOrigin, Tag, UrlRules};
+use isr_core::{Fronting, RevalidateOptions, SiteOrigin, Tag, UrlRules};
 
 use crate::rule::Rule;
 
@@ -125,10 +125,11 @@ pub(crate) fn contains(networks: &[IpNet], address: IpAddr) -> bool {
 /// What is in front of the cache.
 #[derive(Clone, Debug, Default)]
 pub struct Downstream {
-    /// How lifetimes are told to the tiers in front; none means that nothing but visitors is there,
-    /// or tiers that nobody purges, unless the sender follows what is in flight to them. Default: none.
-    pub dialects: Vec<Dialect>,
-    /// Whether the origin's tag headers are passed on, for tiers that are purged by tag. Default: no.
+    /// The tiers in front; none means that nothing but visitors is there, or tiers that nobody purges,
+    /// unless the sender follows what is in flight to them. Default: none.
+    pub fronting: Fronting,
+    /// Whether the origin's tag headers are passed on, for tiers that somebody else purges by tag.
+    /// Default: no.
     pub keep_tags: bool,
 }
 

@@ -9,7 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use isr_core::{
-    CacheControl, Dialect, EntityTag, Flight, GENERATION_HEADER, Generation, Lifetimes,
+    CacheControl, Dialect, EntityTag, Flight, GENERATION_HEADER, Generation, Lifetimes, PageUrl,
 };
 
 use crate::body::EdgeBody;
@@ -82,7 +82,7 @@ impl Inner {
         } else {
             sharing
         };
-        self.write_lifetimes(&mut headers, terms, age, sharing);
+        self.write_lifetimes(&visit.page.url, &mut headers, terms, age, sharing);
         cache_status.append_to(&mut headers);
         if let (Some(_), Some(generation)) = (visit.warm_up, generation) {
             let value = HeaderValue::try_from(generation.to_string());
@@ -112,12 +112,13 @@ impl Inner {
     /// origin's own fields leave as they came, with an `Age` (RFC 9111 §5.1).
     fn write_lifetimes(
         &self,
+        page: &PageUrl,
         headers: &mut HeaderMap,
         terms: &Terms,
         age: Duration,
         sharing: Sharing,
     ) {
-        let dialects = &self.options.downstream.dialects;
+        let dialects = self.options.downstream.fronting.dialects(Some(page));
         let lifetimes = match sharing {
             Sharing::Whole if terms.verbatim && !self.has_tiers() => None,
             Sharing::Whole => Some(terms.policy.remaining(age)),
@@ -133,7 +134,7 @@ impl Inner {
         headers.remove(AGE);
         let counted = lifetimes.is_some_and(|lifetimes| lifetimes.is_shared());
         if let Some(lifetimes) = lifetimes {
-            Dialect::write_all(dialects, lifetimes, headers);
+            Dialect::write_all(&dialects, lifetimes, headers);
         }
         if counted {
             // A `Date` in the past would count as age too (RFC 9111 §4.2.3); the server adds today's.
@@ -168,10 +169,10 @@ impl Inner {
 impl Sharing {
     /// What may be done with a response that is fresh: what could not be bound is kept for a moment.
     pub(crate) const fn of(terms: &Terms) -> Self {
-        if terms.bound {
-            Self::Whole
-        } else {
-            Self::Brief
+        match (terms.for_tiers, terms.bound) {
+            (false, _) => Self::Unshared,
+            (true, true) => Self::Whole,
+            (true, false) => Self::Brief,
         }
     }
 

@@ -37,6 +37,7 @@ pub(crate) struct StoredResponse {
 
 /// On what terms a response may be kept.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Terms {
     /// Its lifetimes: its origin's, else its rule's.
     pub(crate) policy: Policy,
@@ -46,6 +47,8 @@ pub(crate) struct Terms {
     pub(crate) must_revalidate: bool,
     /// What selects it.
     pub(crate) vary: VaryRule,
+    /// Whether the tiers in front may keep it: they can be purged of it.
+    pub(crate) for_tiers: bool,
     /// Whether it could be bound; when not, it is asked for again soon.
     pub(crate) bound: bool,
 }

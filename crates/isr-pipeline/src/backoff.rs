@@ -10,14 +10,17 @@ use crate::WorkerOptions;
 /// what failed together does not come back together. A delay the other side asked for is the least,
 /// as far as the longest delay allows.
 pub(crate) fn delay(options: &WorkerOptions, failures: u32, asked: Option<Duration>) -> Duration {
-    let doubled = options
-        .first_delay
-        .saturating_mul(1 << failures.saturating_sub(1).min(16));
-    let bound = doubled.min(options.longest_delay);
-    let jittered = bound.mul_f64(rand::rng().random_range(0.0..=1.0));
+    let jittered = jittered(options.first_delay, options.longest_delay, failures);
     asked.map_or(jittered, |asked| {
         (asked + jittered).min(options.longest_delay.max(jittered))
     })
+}
+
+/// A delay drawn evenly from zero to `first`, doubled for each failure but the first, or `longest`.
+pub(crate) fn jittered(first: Duration, longest: Duration, failures: u32) -> Duration {
+    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let bound = doubled.min(longest);
+    bound.mul_f64(rand::rng().random_range(0.0..=1.0))
 }
 
 #[cfg(test)]

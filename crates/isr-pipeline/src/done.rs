@@ -22,7 +22,7 @@ pub(crate) enum Deed {
 pub(crate) struct Record {
     generation: Generation,
     /// What the tier can be asked by whether it has been carried out.
-    pub(crate) reference: Option<Arc<str>>,
+    pub(crate) references: Arc<[Arc<str>]>,
 }
 
 /// Deeds by page, with the generation they were done under. Only this process's own: that a page is
@@ -52,12 +52,12 @@ impl Done {
         url: &PageUrl,
         deed: Deed,
         generation: Generation,
-        reference: Option<Arc<str>>,
+        references: Arc<[Arc<str>]>,
     ) {
         if !self.covers(url, &deed, generation) {
             let record = Record {
                 generation,
-                reference,
+                references,
             };
             self.0.insert((url.clone(), deed), record);
         }
@@ -78,8 +78,8 @@ mod tests {
             epoch: Epoch::new(1),
             number,
         };
-        done.note(&url, Deed::Warmed(None), at(5), None);
-        done.note(&url, Deed::Warmed(None), at(3), None);
+        done.note(&url, Deed::Warmed(None), at(5), Arc::default());
+        done.note(&url, Deed::Warmed(None), at(3), Arc::default());
         assert!(done.covers(&url, &Deed::Warmed(None), at(5)));
         assert!(done.covers(&url, &Deed::Warmed(None), at(4)));
         assert!(!done.covers(&url, &Deed::Warmed(None), at(6)));

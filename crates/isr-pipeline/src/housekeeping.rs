@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use isr_core::{Clock, Event, Recorder, SenderId, Store, StoreError};
+use isr_core::{Clock, Event, Recorder, SenderId, Store, StoreError, Tier};
 use tokio_util::sync::CancellationToken;
+
+use crate::returning::replay_for_tiers_that_are_back;
 
 /// How often the queue and the graph are looked at for the metrics.
 const LOOK: Duration = Duration::from_secs(10);
@@ -20,10 +22,12 @@ const COLLECTED_AT_ONCE: usize = 10_000;
 /// had in flight has long been stored by then, so purges made later need not know of it.
 const MOURNING: Duration = Duration::from_hours(1);
 
-/// Collects garbage, forgets senders that died long ago, and looks at the store for the metrics.
+/// Collects garbage, forgets senders that died long ago, has tiers purged that are back, and looks at
+/// the store for the metrics.
 #[derive(Debug)]
 pub struct Housekeeper {
     store: Arc<dyn Store>,
+    tiers: Vec<Tier>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
 }
@@ -31,9 +35,15 @@ pub struct Housekeeper {
 impl Housekeeper {
     /// A housekeeper. Several may serve one store; that costs a little and harms nothing.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, recorder: Arc<dyn Recorder>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        tiers: Vec<Tier>,
+        clock: Arc<dyn Clock>,
+        recorder: Arc<dyn Recorder>,
+    ) -> Self {
         Self {
             store,
+            tiers,
             clock,
             recorder,
         }
@@ -67,6 +77,7 @@ impl Housekeeper {
     ) -> Result<(), StoreError> {
         self.look().await?;
         self.dismiss_the_long_dead(dead).await?;
+        replay_for_tiers_that_are_back(&*self.store, &self.tiers).await?;
         if look.is_multiple_of(LOOKS_PER_COLLECTION) {
             while self.store.collect_garbage(COLLECTED_AT_ONCE).await?.more {
                 tokio::task::yield_now().await;

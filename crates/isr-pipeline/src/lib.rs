@@ -18,9 +18,11 @@
 //! stores and tiers that a test holds in its hand.
 
 mod backoff;
+mod client;
 mod clock;
 mod confirm;
 mod done;
+mod escalation;
 mod follower;
 mod housekeeping;
 mod intake;
@@ -28,10 +30,13 @@ mod last_word;
 mod options;
 mod outage;
 mod pages;
+mod plan;
 mod purge;
+mod returning;
 mod revalidation;
 mod settle;
 mod wait;
+mod walk;
 mod warm;
 mod worker;
 
@@ -40,5 +45,6 @@ pub use self::follower::{Follower, FollowerOptions};
 pub use self::housekeeping::Housekeeper;
 pub use self::intake::Intake;
 pub use self::options::WorkerOptions;
+pub use self::plan::{Plan, TierPlan, plan};
 pub use self::wait::{Awaited, await_receipt};
 pub use self::worker::{Parts, Worker};

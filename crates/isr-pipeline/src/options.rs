@@ -9,13 +9,18 @@ use isr_core::WorkerId;
 pub struct WorkerOptions {
     /// Its name, unique among all workers of the store.
     pub id: WorkerId,
-    /// Revalidations worked on at once; at least 1. Default: 4.
+    /// Revalidations worked on at once; at least 1. Most of the time they wait, for tiers and for one
+    /// another, so that they share calls. Default: 64.
     pub concurrency: usize,
     /// How long a claim lasts when its worker falls silent. Default: 30 s.
     pub lease: Duration,
     /// How often the queue is looked at when nobody says that there is something in it. Default: 250 ms.
     pub idle_poll: Duration,
-    /// Pages resolved at a time, and so the most in one purge call. Default: 500.
+    /// How long a purge call is kept open for other revalidations to join. Default: 100 ms.
+    pub coalesce: Duration,
+    /// Attempts at one purge call before its revalidations are put off. Default: 3.
+    pub call_attempts: u32,
+    /// Pages resolved at a time. Default: 500.
     pub chunk: usize,
     /// Pages warmed between two looks at the queue's claim. Default: 100.
     pub warm_chunk: usize,
@@ -33,9 +38,11 @@ impl WorkerOptions {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: WorkerId(id.into()),
-            concurrency: 4,
+            concurrency: 64,
             lease: Duration::from_secs(30),
             idle_poll: Duration::from_millis(250),
+            coalesce: Duration::from_millis(100),
+            call_attempts: 3,
             chunk: 500,
             warm_chunk: 100,
             attempts: 12,

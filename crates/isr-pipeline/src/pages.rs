@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    CdnConnector, Claim, Claimed, Completion, ConnectorError, Event, LeavePage, Mode, PageReason,
-    PageUrl, PageWork, Position, PurgeBatch, StoreError, Target, WarmRequest,
+    Claim, Claimed, Completion, ConnectorError, Event, LeavePage, Mode, PageReason, PageUrl,
+    PageWork, Position, Reference, StoreError, Target, WarmRequest, chain,
 };
 
 use crate::backoff;
-use crate::purge::{call_limit, chain};
+use crate::client::TierClient;
 use crate::warm::{places, warm_and_note};
 use crate::worker::Shared;
 
@@ -42,10 +42,10 @@ impl Failure {
     }
 }
 
-impl From<ConnectorError> for Failure {
-    fn from(error: ConnectorError) -> Self {
+impl From<&ConnectorError> for Failure {
+    fn from(error: &ConnectorError) -> Self {
         Self {
-            error: chain(&error),
+            error: chain(error),
             retryable: error.is_retryable(),
             retry_after: error.retry_after(),
         }
@@ -155,15 +155,12 @@ impl Pages {
             return Ok(failed);
         }
         for tier in self.shared.foreign_tiers() {
-            let limit = call_limit(tier.capabilities());
-            for some in urls.chunks(limit) {
-                let targets = self.targets(tier, some).await?;
-                // A page may have more tags than one call holds.
-                for batch in targets.chunks(limit) {
-                    if let Err(failure) = self.call(tier, batch.to_vec(), position).await {
-                        failed.extend(some.iter().map(|url| (url.clone(), failure.clone())));
-                    }
-                }
+            let kept = urls.iter().filter(|url| tier.tier.hosts.serve_page(url));
+            let kept: Vec<PageUrl> = kept.cloned().collect();
+            let targets = self.targets(tier, &kept).await?;
+            match self.purge_from(tier, targets, position).await {
+                Ok(refused) => failed.extend(refused),
+                Err(failure) => failed.extend(kept.into_iter().map(|url| (url, failure.clone()))),
             }
         }
         Ok(failed)
@@ -172,10 +169,10 @@ impl Pages {
     /// What to purge a tier by so that these pages go: their URLs, or else all their tags.
     async fn targets(
         &self,
-        tier: &Arc<dyn CdnConnector>,
+        tier: &TierClient,
         urls: &[PageUrl],
     ) -> Result<Vec<Target>, StoreError> {
-        if tier.capabilities().purge_url {
+        if tier.tier.capabilities().url.is_some() {
             return Ok(urls.iter().cloned().map(Target::Url).collect());
         }
         let mut tags = Vec::new();
@@ -193,42 +190,47 @@ impl Pages {
         Ok(tags)
     }
 
-    async fn call(
+    /// Purges targets, and says which pages the tier refused while it took the others on.
+    async fn purge_from(
         &self,
-        tier: &Arc<dyn CdnConnector>,
+        tier: &TierClient,
         targets: Vec<Target>,
         position: &Position,
-    ) -> Result<(), Failure> {
-        let items = targets.len() as u64;
-        if let Some(target) = targets
-            .iter()
-            .find(|target| !tier.capabilities().takes(target))
-        {
-            let error = format!("{} cannot purge by {}", tier.name(), target.kind());
+    ) -> Result<Vec<(PageUrl, Failure)>, Failure> {
+        let (name, can) = (tier.tier.name(), tier.tier.capabilities());
+        if let Some(target) = targets.iter().find(|target| !can.takes(target)) {
+            let error = format!("{name} cannot purge by {}", target.kind());
             return Err(Failure::lasting(error));
         }
-        let Some(batch) = PurgeBatch::new(targets, Mode::Hard, position.clone()) else {
-            return Ok(());
-        };
-        let answer = tier.purge(&batch).await;
-        self.shared.record(&Event::PurgeCalled {
-            connector: tier.name(),
-            ok: answer.is_ok(),
-            items,
-        });
-        let receipt = answer?;
-        if let Some((target, reason)) = receipt.rejected.first() {
-            let error = format!("{} refused {target}: {reason}", tier.name());
-            return Err(Failure::lasting(error));
+        let purged = tier.purge(targets, Mode::Hard, position.clone()).await;
+        let outcome =
+            purged.ok_or_else(|| Failure::passing(format!("the call to {name} broke down")))?;
+        if let Some(error) = &outcome.failure {
+            return Err(Failure::from(&**error));
         }
-        let Some(reference) = receipt
-            .reference
-            .filter(|_| tier.capabilities().observes_completion)
-        else {
-            return Ok(());
-        };
+        let mut refused = Vec::new();
+        for (target, reason) in outcome.rejected {
+            let failure = Failure::lasting(format!("{name} refused {target}: {reason}"));
+            match target {
+                Target::Url(url) => refused.push((url, failure)),
+                // Which pages have the tag is not told apart here.
+                _ => return Err(failure),
+            }
+        }
+        if can.observes_completion {
+            for reference in outcome.references {
+                self.completed(tier, &Reference(reference.as_ref().to_owned()))
+                    .await?;
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Waits until a tier has carried a purge out.
+    async fn completed(&self, tier: &TierClient, reference: &Reference) -> Result<(), Failure> {
         loop {
-            match tier.poll(&reference).await? {
+            let answer = tier.connector().poll(reference).await;
+            match answer.map_err(|error| Failure::from(&error))? {
                 Completion::Complete => return Ok(()),
                 Completion::Pending { retry_after } => {
                     self.shared.parts.clock.sleep(retry_after).await;

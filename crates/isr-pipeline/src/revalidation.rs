@@ -109,19 +109,21 @@ impl Run {
     /// Lists the tiers as they are configured here, which may be otherwise than where the revalidation
     /// was worked on before. One that is new has to be purged; those that are done stay done.
     fn meet_tiers(&mut self) {
-        let tiers = &self.shared.parts.tiers;
+        let tiers = &self.shared.tiers;
         let known = self.receipt.tiers.iter();
         if known
             .map(|tier| tier.connector.as_str())
-            .eq(tiers.iter().map(|tier| tier.name()))
+            .eq(tiers.iter().map(|tier| tier.tier.name()))
         {
             return;
         }
         let mut known = std::mem::take(&mut self.receipt.tiers);
         for tier in tiers {
-            let found = known.iter().position(|old| old.connector == tier.name());
+            let found = known
+                .iter()
+                .position(|old| old.connector == tier.tier.name());
             let mut receipt = found.map_or_else(
-                || TierReceipt::queued(tier.name()),
+                || TierReceipt::queued(tier.tier.name()),
                 |index| known.swap_remove(index),
             );
             // The walk starts over, and so must what was half way through it.

@@ -79,7 +79,7 @@ impl Run {
     fn settling_time(&self) -> Duration {
         let tiers = self.shared.foreign_tiers();
         tiers
-            .map(|tier| tier.capabilities().settling_time)
+            .map(|tier| tier.tier.capabilities().settling_time)
             .max()
             .unwrap_or_default()
     }

@@ -1,5 +1,7 @@
 //! Refilling caches after a purge.
 
+use std::sync::Arc;
+
 use isr_core::{
     NotWarmed, PageUrl, Receipt, SenderRole, Store, StoreError, WarmOutcome, WarmReceipt,
     WarmRequest,
@@ -123,9 +125,12 @@ pub(crate) async fn warm_and_note(shared: &Shared, requests: &[WarmRequest]) -> 
     for (request, outcome) in requests.iter().zip(&outcomes) {
         if let (WarmOutcome::Warmed { verified: true, .. }, Some(least)) = (outcome, request.least)
         {
-            shared
-                .done
-                .note(&request.url, Deed::Warmed(request.via.clone()), least, None);
+            shared.done.note(
+                &request.url,
+                Deed::Warmed(request.via.clone()),
+                least,
+                Arc::default(),
+            );
         }
     }
     outcomes

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use isr_core::{CdnConnector, Clock, Event, Recorder, Store, StoreError, Warmer};
-use tokio::sync::Notify;
+use isr_core::{Clock, Event, Recorder, Store, StoreError, Tier, Warmer};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::WorkerOptions;
+use crate::client::{CallOptions, Dispatcher, TierClient};
 use crate::done::Done;
 use crate::last_word::last_word;
 use crate::outage::Outage;
@@ -20,13 +22,16 @@ const CLAIMING: &str = "looking at the queue";
 /// Pages taken from the queue at a time.
 const PAGES_AT_ONCE: usize = 32;
 
+/// Revalidations that look for their pages at once, however many there are: each holds some thousands.
+const WALKS: usize = 8;
+
 /// What a worker works with.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// The store whose queue it serves.
     pub store: Arc<dyn Store>,
     /// Every tier, in any order.
-    pub tiers: Vec<Arc<dyn CdnConnector>>,
+    pub tiers: Vec<Tier>,
     /// The crawler; without one nothing is warmed.
     pub warmer: Option<Arc<dyn Warmer>>,
     /// Where time comes from.
@@ -43,15 +48,18 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) options: WorkerOptions,
     pub(crate) done: Done,
+    /// Nearest the origin first.
+    pub(crate) tiers: Vec<TierClient>,
+    /// Revalidations that look for their pages at once.
+    pub(crate) walks: Semaphore,
 }
 
 impl Shared {
     /// The tiers whose copies are not under this system's generations, nearest the origin first.
-    pub(crate) fn foreign_tiers(&self) -> impl Iterator<Item = &Arc<dyn CdnConnector>> {
-        self.parts
-            .tiers
+    pub(crate) fn foreign_tiers(&self) -> impl Iterator<Item = &TierClient> {
+        self.tiers
             .iter()
-            .filter(|tier| tier.capabilities().foreign)
+            .filter(|tier| tier.tier.capabilities().foreign)
     }
 
     pub(crate) fn record(&self, event: &Event<'_>) {
@@ -63,6 +71,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct Worker {
     shared: Arc<Shared>,
+    /// Until the worker runs.
+    dispatchers: Mutex<Vec<Dispatcher>>,
     outage: Outage,
 }
 
@@ -71,18 +81,36 @@ impl Worker {
     #[must_use]
     pub fn new(mut parts: Parts, options: WorkerOptions) -> Self {
         parts.tiers.sort_by_key(|tier| tier.capabilities().distance);
+        let tiers = parts.tiers.iter().map(|tier| {
+            let calls = CallOptions::of(&options, tier.capabilities());
+            let Parts {
+                store,
+                clock,
+                recorder,
+                ..
+            } = &parts;
+            Dispatcher::new(tier.clone(), store, clock, recorder, calls)
+        });
+        let (tiers, dispatchers) = tiers.unzip();
         Self {
             shared: Arc::new(Shared {
                 parts,
                 options,
                 done: Done::new(),
+                tiers,
+                walks: Semaphore::new(WALKS),
             }),
+            dispatchers: Mutex::new(dispatchers),
             outage: Outage::default(),
         }
     }
 
-    /// Works until `stop`, and then hands back what it had claimed.
+    /// Works until `stop`, and then hands back what it had claimed. Once only.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut clients = JoinSet::new();
+        for dispatcher in self.dispatchers.lock().drain(..) {
+            clients.spawn(dispatcher.run());
+        }
         let mut revalidations = JoinSet::new();
         let mut pages = JoinSet::new();
         while !stop.is_cancelled() {
@@ -94,6 +122,7 @@ impl Worker {
         }
         revalidations.shutdown().await;
         pages.shutdown().await;
+        clients.shutdown().await;
         self.hand_back().await;
     }
 

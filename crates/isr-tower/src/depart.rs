@@ -4,13 +4,14 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::header::VARY;
 use http::{HeaderMap, Response};
-use isr_core::{BoxError, Dialect, Event, Lifetimes, Policy, TagSet, VariantKey, VaryRule, vary};
+use isr_core::{
+    BoxError, Dialect, Event, Labels, Lifetimes, Policy, TagSet, VariantKey, VaryRule, vary,
+};
 
 use crate::bind::{Fate, bind};
 use crate::body::TrackedBody;
 use crate::judge::{Standing, Term, judge, keep_out, speaks_for_itself};
 use crate::page::{Draft, Page};
-use crate::parts::Setup;
 use crate::service::Asked;
 use crate::validate;
 
@@ -30,7 +31,7 @@ where
         Standing::Alone => response.map(Body::new),
         Standing::Unshared if speaks_for_itself(headers) => response.map(Body::new),
         Standing::Unshared | Standing::Private => {
-            keep_out(page.setup(), response.headers_mut());
+            keep_out(page, response.headers_mut());
             response.map(Body::new)
         }
         Standing::Page(term) => {
@@ -51,15 +52,15 @@ async fn share(
 ) -> Response<Body> {
     let setup = page.setup();
     let headers = response.headers_mut();
-    let Some(labels) = label(setup, asked, draft, headers) else {
+    let Some(known) = label(page, asked, draft, headers) else {
         setup.recorder.record(&Event::BindFailed);
-        keep_out(setup, headers);
+        keep_out(page, headers);
         return response;
     };
     let (lifetimes, flight, breaks_off) =
-        match bind(page, labels.variant, labels.tags, term.kept).await {
+        match bind(page, known.variant, known.tags, term.kept).await {
             Fate::Superseded => {
-                Dialect::write_all(&setup.dialects, Lifetimes::superseded(), headers);
+                Dialect::write_all(&page.dialects(), Lifetimes::superseded(), headers);
                 return response; // whole even to whoever has it: a 304 would renew what caches keep
             }
             Fate::Bound(flight) => (term.written, Some(flight), true),
@@ -69,9 +70,9 @@ async fn share(
             }
         };
     if let Some(lifetimes) = lifetimes {
-        Dialect::write_all(&setup.dialects, lifetimes, headers);
+        Dialect::write_all(&page.dialects(), lifetimes, headers);
     }
-    headers.extend(labels.fields);
+    headers.extend(known.fields);
     if validate::is_known(asked, response.status(), response.headers()) {
         response = validate::not_modified(response);
     }
@@ -79,7 +80,7 @@ async fn share(
 }
 
 /// By what a page is found again.
-struct Labels {
+struct Known {
     variant: VariantKey,
     tags: TagSet,
     /// The tags as the tiers read them.
@@ -89,26 +90,23 @@ struct Labels {
 /// Collects a page's tags, also those that the response names in the fields of the tiers, and
 /// completes its `Vary`. `None` when a purge could miss the page, since not all its tags are known
 /// or fit into the fields.
-fn label(
-    setup: &Setup,
-    asked: &Asked,
-    mut draft: Draft,
-    headers: &mut HeaderMap,
-) -> Option<Labels> {
+fn label(page: &Page, asked: &Asked, mut draft: Draft, headers: &mut HeaderMap) -> Option<Known> {
+    let setup = page.setup();
     draft.add(setup.build_tag.clone());
-    for (header, _) in &setup.tag_headers {
+    for header in setup.fronting.tag_headers() {
         draft.incomplete |= !header.parse(headers, &mut draft.tags).is_complete();
     }
-    let mut fields = HeaderMap::new();
-    for (header, limits) in &setup.tag_headers {
-        match header.write(&draft.tags, *limits) {
-            Ok(value) => fields.extend(value.map(|value| (header.name(), value))),
-            Err(error) => {
-                tracing::warn!(%error, "a page is kept out of shared caches");
-                return None;
-            }
+    let labels = match page.visit().url.as_ref() {
+        Some(url) => setup.fronting.label(url, &draft.tags),
+        None => Ok(Labels::default()), // it cannot be bound either
+    };
+    let labels = match labels {
+        Ok(labels) => labels,
+        Err(error) => {
+            tracing::warn!(%error, "a page is kept out of shared caches");
+            return None;
         }
-    }
+    };
     if draft.incomplete {
         tracing::warn!("a page is kept out of shared caches, because not all its tags are known");
         return None;
@@ -118,9 +116,9 @@ fn label(
         headers.insert(VARY, vary);
     }
     let variant = VariantKey::select(&VaryRule::of(headers), &asked.headers)?;
-    Some(Labels {
+    Some(Known {
         variant,
-        tags: draft.tags,
-        fields,
+        tags: labels.to_bind(draft.tags),
+        fields: labels.fields,
     })
 }

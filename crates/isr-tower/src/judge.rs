@@ -94,11 +94,11 @@ const fn seconds(count: u32) -> Duration {
 
 /// Keeps a response out of shared caches. What it says itself is left if it does so already: it may
 /// be stricter.
-pub(crate) fn keep_out(setup: &Setup, headers: &mut HeaderMap) {
+pub(crate) fn keep_out(page: &Page, headers: &mut HeaderMap) {
     let mut targeted = TARGETED_FIELDS.into_iter();
     let own = CacheControl::of(headers);
     if !(own.private || own.no_store) || targeted.any(|field| headers.contains_key(field)) {
-        Dialect::write_all(&setup.dialects, Lifetimes::unshared(), headers);
+        Dialect::write_all(&page.dialects(), Lifetimes::unshared(), headers);
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::Extensions;
 use http::request::Parts;
-use isr_core::{Generation, PageUrl, Policy, Tag, TagSet, Warmup};
+use isr_core::{Dialect, Generation, PageUrl, Policy, Tag, TagSet, Warmup};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use crate::parts::Setup;
 use crate::rejection::Unavailable;
@@ -93,6 +94,11 @@ impl Page {
 
     pub(crate) fn visit(&self) -> &Visit {
         &self.0.visit
+    }
+
+    /// How the tiers that keep the page are told lifetimes.
+    pub(crate) fn dialects(&self) -> SmallVec<[Dialect; 2]> {
+        self.setup().fronting.dialects(self.visit().url.as_ref())
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Draft)) {

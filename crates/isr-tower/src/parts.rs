@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::HeaderName;
 use isr_core::cache_control::{CDN_CACHE_CONTROL, CLOUDFLARE_CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use isr_core::{
-    CookieNames, Dialect, Recorder, RevalidateOptions, Revalidator, Sender, ShareRules, Tag,
-    TagGraph, TagHeader, TagHeaderLimits, UrlRules, WarmupKey,
+    CookieNames, Fronting, Recorder, RevalidateOptions, Revalidator, Sender, ShareRules, Tag,
+    TagGraph, UrlRules, WarmupKey,
 };
 
 use crate::Site;
@@ -34,11 +34,10 @@ pub struct IsrParts {
     pub site: Site,
     /// How the site's URLs are brought into their canonical spelling.
     pub url_rules: UrlRules,
-    /// What the tiers in front of the service understand; none is as [`Dialect::Standard`].
-    pub dialects: Vec<Dialect>,
-    /// The fields in which those tiers look for tags, and how much of each they take. A page whose tags
-    /// do not all fit is kept out of shared caches, because a purge by tag would miss it.
-    pub tag_headers: Vec<(TagHeader, TagHeaderLimits)>,
+    /// The tiers in front of the service: how they are told lifetimes ([`isr_core::Dialect::Standard`] when none
+    /// says) and tags. A page is kept out of shared caches when not all its tags fit for a tier that is
+    /// purged by nothing else.
+    pub fronting: Fronting,
     /// A tag for every page, by which a deployment can revalidate what the build before it made.
     pub build_tag: Option<Tag>,
     /// How the layer behaves at its limits.

@@ -28,7 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use edge_isr::SiteHandle;
-use edge_isr::core::{CdnConnector, Clock, RevalidateOptions, Revalidator, Secret, Store, Warmer};
+use edge_isr::core::{Clock, RevalidateOptions, Revalidator, Secret, Store, Tier, Warmer};
 use edge_isr::edge::EdgeConnector;
 
 pub(crate) use self::dead_letters::{DeadLetterList, DeadLetterView, ReplayAnswer, ReplayRequest};
@@ -51,7 +51,7 @@ pub(crate) struct Admin {
     /// Warms pages on request.
     pub(crate) warmer: Arc<dyn Warmer>,
     /// Every tier, nearest the origin first.
-    pub(crate) tiers: Vec<Arc<dyn CdnConnector>>,
+    pub(crate) tiers: Vec<Tier>,
     /// The name of the tier that is the built-in edge.
     pub(crate) edge_tier: String,
     /// Which URLs are pages of the site.

@@ -1,18 +1,11 @@
 //! What a revalidation would do, found out without doing it.
 
-use std::collections::BTreeSet;
-
-use edge_isr::core::{Capabilities, PageUrl, Store, StoreError, Target, Targets};
+use edge_isr::core::{StoreError, Targets};
+use edge_isr::pipeline::{self, Plan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Admin;
-
-/// Pages looked at in one call of the store.
-const CHUNK: usize = 1000;
-
-/// Pages told apart before the rest are only counted.
-const MOST_PAGES: usize = 1_000_000;
 
 /// Pages listed by name.
 const LISTED: usize = 100;
@@ -35,10 +28,21 @@ pub(crate) struct PlanView {
 pub(crate) struct TierPlan {
     /// The tier's name.
     pub(crate) tier: String,
-    /// Tags, pages or whatever else would be purged by name.
+    /// Tags, pages or whatever else would be purged by name, as the service counts them.
     pub(crate) items: u64,
     /// Calls they would take.
     pub(crate) calls: u64,
+    /// Minutes they would take at the service's rate, when nobody else uses it; absent where no rate is
+    /// known.
+    pub(crate) minutes: Option<f64>,
+    /// US dollars they would cost once nothing is free any more; absent where they cost nothing.
+    pub(crate) dollars: Option<f64>,
+    /// Items that are free each month, for the whole account.
+    pub(crate) free_items_a_month: Option<u64>,
+    /// What would be purged instead of very many pages, as the configuration allows.
+    pub(crate) escalated: Option<String>,
+    /// Why the tier cannot be purged of a target at all.
+    pub(crate) impossible: Option<String>,
 }
 
 /// Finds out what a revalidation of these targets would do.
@@ -47,60 +51,32 @@ pub(crate) struct TierPlan {
 ///
 /// Whatever the store answers.
 pub(super) async fn plan(admin: &Admin, targets: &Targets) -> Result<PlanView, StoreError> {
-    let mut pages = BTreeSet::new();
-    let mut of_each = Vec::new();
-    for target in targets {
-        let before = pages.len();
-        collect(&*admin.store, target, &mut pages).await?;
-        of_each.push((target, (pages.len() - before) as u64));
-    }
-    let tiers = admin.tiers.iter().map(|tier| {
-        let (items, calls) = calls(tier.capabilities(), &of_each);
-        TierPlan {
-            tier: tier.name().to_owned(),
-            items,
-            calls,
+    let plan = pipeline::plan(&*admin.store, &admin.tiers, targets, LISTED).await?;
+    Ok(PlanView::from(plan))
+}
+
+impl From<Plan> for PlanView {
+    fn from(plan: Plan) -> Self {
+        Self {
+            pages: plan.pages,
+            more: plan.more,
+            some: plan.some.iter().map(ToString::to_string).collect(),
+            tiers: plan.tiers.into_iter().map(TierPlan::from).collect(),
         }
-    });
-    Ok(PlanView {
-        pages: pages.len() as u64,
-        more: pages.len() >= MOST_PAGES,
-        some: pages.iter().take(LISTED).map(ToString::to_string).collect(),
-        tiers: tiers.collect(),
-    })
-}
-
-/// Items and calls that purging a tier takes, given each target with the pages that no target before
-/// it has. Targets that the tier takes as they are go together where they stand together; the pages of
-/// any other go by themselves.
-fn calls(capabilities: &Capabilities, of_each: &[(&Target, u64)]) -> (u64, u64) {
-    let limit = capabilities
-        .items_per_call
-        .map_or(u64::MAX, |limit| limit.get() as u64);
-    let (mut items, mut calls) = (0, 0);
-    for run in of_each.chunk_by(|(a, _), (b, _)| capabilities.takes(a) && capabilities.takes(b)) {
-        let size = match run {
-            [(target, pages)] if !capabilities.takes(target) => *pages,
-            taken => taken.len() as u64,
-        };
-        items += size;
-        calls += size.div_ceil(limit);
     }
-    (items, calls)
 }
 
-async fn collect(
-    store: &dyn Store,
-    target: &Target,
-    pages: &mut BTreeSet<PageUrl>,
-) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let chunk = store.urls_for(target, after.as_ref(), CHUNK).await?;
-        pages.extend(chunk.urls);
-        after = chunk.next;
-        if after.is_none() || pages.len() >= MOST_PAGES {
-            return Ok(());
+impl From<pipeline::TierPlan> for TierPlan {
+    fn from(plan: pipeline::TierPlan) -> Self {
+        Self {
+            tier: plan.connector,
+            items: plan.items,
+            calls: plan.calls,
+            minutes: plan.takes.map(|takes| takes.as_secs_f64() / 60.0),
+            dollars: plan.dollars,
+            free_items_a_month: plan.free_items_a_month,
+            escalated: plan.escalated,
+            impossible: plan.impossible,
         }
     }
 }

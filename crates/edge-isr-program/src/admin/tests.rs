@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use edge_isr::core::{
-    Capabilities, CdnConnector, Completion, ConnectorError, PurgeBatch, PurgeReceipt, Receipt,
-    Reference, RevalidateOptions, RevalidationId, Revalidator, Secret, SiteOrigin, Store,
-    StoreError, UrlRules, WarmOutcome, WarmRequest, Warmer,
+    Ability, Capabilities, CdnConnector, Completion, ConnectorError, Finding, PurgeBatch,
+    PurgeReceipt, Receipt, Reference, RevalidateOptions, RevalidationId, Revalidator, Secret,
+    SiteOrigin, Store, StoreError, Tier, UrlRules, WarmOutcome, WarmRequest, Warmer,
 };
 use edge_isr::graph::{MemoryOptions, MemoryStore};
 use edge_isr::pipeline::TokioClock;
@@ -60,10 +60,9 @@ struct ByUrl(Capabilities);
 
 impl ByUrl {
     fn new() -> Self {
-        let items_per_call = std::num::NonZeroUsize::new(100);
+        let hundred = std::num::NonZeroUsize::new(100).expect("it is not zero");
         Self(Capabilities {
-            purge_url: true,
-            items_per_call,
+            url: Some(Ability::UNLIMITED.in_batches_of(hundred)),
             ..Capabilities::default()
         })
     }
@@ -87,7 +86,7 @@ impl CdnConnector for ByUrl {
         unreachable!("the API calls no tier itself")
     }
 
-    async fn check(&self) -> Result<(), ConnectorError> {
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         unreachable!("the API calls no tier itself")
     }
 }
@@ -127,7 +126,7 @@ impl Api {
             store: Arc::clone(&store),
             revalidator: Arc::new(Accepts(Arc::clone(&store))),
             warmer: Arc::new(SaysWarm),
-            tiers: vec![Arc::new(ByUrl::new())],
+            tiers: vec![Tier::new(Arc::new(ByUrl::new()))],
             edge_tier: "edge".into(),
             pages: SitePages::new(
                 UrlRules::default(),

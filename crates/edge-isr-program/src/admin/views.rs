@@ -94,6 +94,10 @@ pub(crate) struct TierView {
     pub(crate) accepted: u64,
     /// Items that the tier refused for good.
     pub(crate) rejected: u64,
+    /// Copies that went or became stale, where the tier counts them.
+    pub(crate) copies: Option<u64>,
+    /// What was purged instead of very many pages, as the configuration allows.
+    pub(crate) escalated: Option<String>,
     /// What went wrong last, as long as it stands in the way.
     pub(crate) error: Option<String>,
 }
@@ -142,6 +146,8 @@ impl From<&Receipt> for ReceiptView {
             calls: tier.calls,
             accepted: tier.accepted,
             rejected: tier.rejected,
+            copies: tier.copies,
+            escalated: tier.escalated.clone(),
             error: tier.error.clone(),
         };
         Self {

@@ -10,6 +10,7 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use edge_isr::SiteHandle;
 use edge_isr::config::{Config, StoreConfig};
+use edge_isr::connectors::Registry;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tower_service::Service as _;
@@ -50,7 +51,7 @@ impl Direct {
             // Its URL may hold a password.
             store => format!("{} store", store.kind()),
         };
-        let handle = SiteHandle::open(config, Vec::new());
+        let handle = SiteHandle::open(config, &Registry::built_in(), Vec::new());
         let handle =
             handle.map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
         handle.share_key().await.map_err(|error| {

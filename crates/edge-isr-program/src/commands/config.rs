@@ -3,16 +3,22 @@
 use std::path::Path;
 
 use edge_isr::config::{self, Entry, Loaded};
+use edge_isr::connectors::Registry;
 use serde_json::{Value, json};
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::output::{Lines, Output};
+use crate::server::usage;
 
 pub(super) fn run(what: &cli::Config, file: Option<&Path>, output: Output) -> Result<(), Failure> {
     let loaded = config::load(file)?;
     match what {
-        cli::Config::Check => check(&loaded, output),
+        cli::Config::Check => {
+            // What only a connector knows of its options is checked when it is made.
+            edge_isr::check_connectors(&loaded.config, &Registry::built_in()).map_err(usage)?;
+            check(&loaded, output);
+        }
         cli::Config::Print => print(&loaded, output),
     }
     Ok(())
@@ -50,10 +56,9 @@ fn toml(entries: &[Entry], output: Output) -> String {
             .rsplit_once('.')
             .expect("keys are written with their section");
         if of != section {
-            let head = if of.starts_with("rule.") {
-                "[[rule]]".to_owned()
-            } else {
-                format!("[{of}]")
+            let head = match of.split_once('.') {
+                Some((list, _)) => format!("[[{list}]]"),
+                None => format!("[{of}]"),
             };
             text.gap();
             text.line(output.heading(&head));

@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod dead_letters;
+mod doctor;
 mod graph;
 mod openapi;
 mod purge;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Graph(what) => graph::run(what, file, output).await,
         Command::DeadLetters(what) => dead_letters::run(what, file, output).await,
         Command::Config(what) => config::run(what, file, output),
+        Command::Doctor => doctor::run(file, output).await,
         Command::Completions { shell } => completions::run(*shell),
         Command::Openapi => {
             openapi::run(output);

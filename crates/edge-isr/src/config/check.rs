@@ -16,6 +16,7 @@ use super::model::{
 use super::raw::{self, Raw, Size, Span};
 use super::secrets::KeyFault;
 
+mod connector;
 mod edge;
 mod rule;
 mod store;
@@ -30,7 +31,8 @@ pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
     let config = Config {
         site: site(&raw.site, listen.edge, &mut faults),
         store_options: store::options(&raw.store, &mut faults),
-        layer: edge::layer(&raw.layer, &edge, revalidate.clone(), &mut faults),
+        layer: edge::layer(raw, &edge, revalidate.clone(), &mut faults),
+        connectors: connector::connectors(&raw.connector, &mut faults),
         rules: rules(&raw.rule, &mut faults),
         urls: urls(&raw.urls, &mut faults),
         revalidate,
@@ -38,6 +40,11 @@ pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
             "revalidate.settling_time",
             raw.revalidate.settling_time,
             Duration::ZERO..=HOUR,
+        ),
+        coalesce: faults.within(
+            "revalidate.coalesce",
+            raw.revalidate.coalesce,
+            Duration::ZERO..=10 * SECOND,
         ),
         warm: warm(&raw.warm, &mut faults),
         worker: worker(&raw.worker, &mut faults),
@@ -300,7 +307,7 @@ fn warm(raw: &raw::Warm, faults: &mut Faults) -> WarmConfig {
 fn worker(raw: &raw::Worker, faults: &mut Faults) -> WorkerConfig {
     WorkerConfig {
         enabled: raw.enabled,
-        concurrency: faults.number("worker.concurrency", raw.concurrency, 1..=256),
+        concurrency: faults.number("worker.concurrency", raw.concurrency, 1..=4096),
         lease: faults.within("worker.lease", raw.lease, SECOND..=HOUR),
         poll: faults.within("worker.poll", raw.poll, 10 * MILLISECOND..=MINUTE),
         backoff: faults.within("worker.backoff", raw.backoff, 10 * MILLISECOND..=HOUR),

@@ -15,6 +15,7 @@ pub fn keys() -> Vec<String> {
         ("store", fields::<raw::Store>()),
         ("edge", fields::<raw::Edge>()),
         ("layer", fields::<raw::Layer>()),
+        ("connector", raw::Connector::KEYS),
         ("rule", fields::<raw::Rule>()),
         ("urls", fields::<raw::Urls>()),
         ("revalidate", fields::<raw::Revalidate>()),

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::keys::keys;
-use super::raw::Raw;
+use super::raw::{self, Raw};
+use crate::connectors::Registry;
 
 /// One key of the effective configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,17 +33,17 @@ pub(super) fn entries(raw: &Raw, source: impl Fn(&str) -> Option<String>) -> Vec
             .split_once('.')
             .expect("keys are written with their section");
         match &tree[section] {
-            Value::Array(rules) if section == "rule" => {
-                // All fields of a rule stand together: the first field brings the rest along.
-                if field == "path" {
-                    entries.extend(
-                        rules
-                            .iter()
-                            .enumerate()
-                            .flat_map(|(index, rule)| rule_entries(index, rule, &entry)),
-                    );
-                }
+            // All fields of a rule or connector stand together: the first field brings the rest along.
+            Value::Array(rules) if field == "path" => {
+                let each = rules.iter().enumerate();
+                entries.extend(each.flat_map(|(index, rule)| rule_entries(index, rule, &entry)));
             }
+            Value::Array(connectors) if field == "kind" => {
+                let each = connectors.iter().enumerate();
+                let of_one = |(index, one)| connector_entries(index, one, &entry);
+                entries.extend(each.flat_map(of_one));
+            }
+            Value::Array(_) => {}
             values => entries.push(entry(key.clone(), &values[field])),
         }
     }
@@ -59,5 +60,31 @@ fn rule_entries(
         .filter_map(|key| Some(key.strip_prefix("rule.")?.to_owned()));
     fields
         .map(|field| entry(format!("rule.{index}.{field}"), &rule[field.as_str()]))
+        .collect()
+}
+
+/// What every connector has, and the options that are set, secret ones hidden.
+fn connector_entries(
+    index: usize,
+    connector: &Value,
+    entry: &impl Fn(String, &Value) -> Entry,
+) -> Vec<Entry> {
+    let registry = Registry::built_in();
+    let kind = connector["kind"].as_str().unwrap_or_default();
+    let of_all = raw::Connector::KEYS;
+    let fields = connector.as_object().into_iter().flatten();
+    let options = fields.filter(|(field, _)| !of_all.contains(&field.as_str()));
+    let hidden = Value::from("***");
+    let shown = |field: &str, value| {
+        let is_file = field.ends_with("_file");
+        let secret = !of_all.contains(&field) && !is_file && registry.is_secret(kind, field);
+        entry(
+            format!("connector.{index}.{field}"),
+            if secret { &hidden } else { value },
+        )
+    };
+    let common = of_all.iter().map(|field| shown(field, &connector[*field]));
+    common
+        .chain(options.map(|(field, value)| shown(field, value)))
         .collect()
 }

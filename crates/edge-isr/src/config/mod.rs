@@ -23,8 +23,8 @@ pub use self::keys::keys;
 pub use self::listing::Entry;
 pub use self::load::{DEFAULT_FILE, Loaded, load, parse};
 pub use self::model::{
-    AdminConfig, Config, Durability, EdgeConfig, LayerConfig, ListenConfig, RuleConfig, SiteConfig,
-    StoreConfig, StoreOptions, WarmConfig, WorkerConfig,
+    AdminConfig, Config, ConnectorConfig, Durability, EdgeConfig, LayerConfig, ListenConfig,
+    RuleConfig, SiteConfig, StoreConfig, StoreOptions, WarmConfig, WorkerConfig,
 };
 
 #[cfg(test)]

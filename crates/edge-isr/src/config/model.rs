@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use isr_core::{
-    Dialect, Policy, RevalidateOptions, Secret, SiteOrigin, Tag, TagHeader, UrlRules, WarmupKey,
+    Dialect, Escalation, HostPatterns, Policy, RevalidateOptions, Secret, SiteOrigin, Tag,
+    TagHeader, UrlRules, WarmupKey,
 };
 use isr_edge::{HttpOriginOptions, IpNet, ServeOptions, UnknownHost};
 use isr_tower::IsrOptions;
+
+use crate::connectors::Section;
 
 /// A checked configuration. Every field and its default is described in `docs/configuration.md`.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Config {
     pub edge: EdgeConfig,
     /// The layer of an application.
     pub layer: LayerConfig,
+    /// The tiers beyond the built-in edge.
+    pub connectors: Vec<ConnectorConfig>,
     /// What the site's owner says about pages whose origin says nothing, in order.
     pub rules: Vec<RuleConfig>,
     /// Which URLs are one page.
@@ -36,6 +41,8 @@ pub struct Config {
     /// How long after its last byte a response may still be stored by a tier: a page bound without a
     /// generation is purged again after it.
     pub settling_time: Duration,
+    /// How long a purge call is kept open for other revalidations to join.
+    pub coalesce: Duration,
     /// The crawler.
     pub warm: WarmConfig,
     /// Who carries revalidations out.
@@ -228,6 +235,28 @@ pub struct LayerConfig {
     pub tag_headers: Vec<TagHeader>,
     /// How the layer behaves.
     pub options: IsrOptions,
+}
+
+/// A tier beyond the built-in edge.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectorConfig {
+    /// Which kind of service it is.
+    pub kind: String,
+    /// The hosts whose pages it keeps.
+    pub hosts: HostPatterns,
+    /// When more may be purged than was asked for.
+    pub escalation: Option<Escalation>,
+    /// Its name, and the options of its kind.
+    pub section: Section,
+}
+
+impl ConnectorConfig {
+    /// The name of its tier, unless it names several machines, each of which is a tier.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.section.name()
+    }
 }
 
 /// What the site's owner says about the pages whose path matches a pattern.

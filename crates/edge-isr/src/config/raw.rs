@@ -4,10 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::connector::{Connector, EscalateTo};
 pub(super) use self::edge::{Edge, Layer, UnknownHost};
 pub(super) use self::store::{Durability, Store, StoreKind};
 pub(super) use self::units::{HiddenText, Size, Span};
 
+mod connector;
 mod edge;
 mod store;
 mod units;
@@ -21,6 +23,7 @@ pub(super) struct Raw {
     pub(super) store: Store,
     pub(super) edge: Edge,
     pub(super) layer: Layer,
+    pub(super) connector: Vec<Connector>,
     pub(super) rule: Vec<Rule>,
     pub(super) urls: Urls,
     pub(super) revalidate: Revalidate,
@@ -106,6 +109,7 @@ pub(super) struct Revalidate {
     pub(super) warm: bool,
     pub(super) second_purge: Option<Span>,
     pub(super) settling_time: Span,
+    pub(super) coalesce: Span,
 }
 
 impl Default for Revalidate {
@@ -115,6 +119,7 @@ impl Default for Revalidate {
             warm: true,
             second_purge: None,
             settling_time: Span::seconds(2),
+            coalesce: Span::millis(100),
         }
     }
 }
@@ -180,7 +185,7 @@ impl Default for Worker {
     fn default() -> Self {
         Self {
             enabled: true,
-            concurrency: 4,
+            concurrency: 64,
             lease: Span::seconds(30),
             poll: Span::millis(250),
             attempts: 8,

@@ -1,6 +1,6 @@
 //! Why something could not be started or asked for.
 
-use isr_core::{BoxError, InvalidTargets, StoreError};
+use isr_core::{BoxError, InvalidOption, InvalidTargets, StoreError};
 use isr_edge::InvalidOrigin;
 use isr_warm::CrawlerError;
 
@@ -22,6 +22,21 @@ pub enum StartError {
     /// The crawler could not be made.
     #[error("the crawler cannot be made: see [warm] in the configuration")]
     Crawler(#[from] CrawlerError),
+    /// A connector is of no use.
+    #[error("the connector `{name}` cannot be used: see [[connector]] in the configuration")]
+    Connector {
+        /// Its name.
+        name: String,
+        /// Which of its options, and what is wrong with it.
+        #[source]
+        source: InvalidOption,
+    },
+    /// Two tiers have the same name, so nobody could tell them apart on receipts.
+    #[error("two tiers are called `{name}`: give each connector a name of its own")]
+    SameName {
+        /// The name.
+        name: String,
+    },
     /// No origin is configured.
     #[error("there is no origin to fetch pages from: set site.origin")]
     NoOrigin,

@@ -6,13 +6,14 @@ mod rules;
 mod shared_key;
 mod site_handle;
 mod stores;
+mod tiers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    CdnConnector, Clock, Receipt, RevalidateOptions, RevalidationId, Revalidator, Sender,
-    SenderRole, Source, Store, StoreError, Tag, Target, Targets, Warmer,
+    Clock, Receipt, RevalidateOptions, RevalidationId, Revalidator, Sender, SenderRole, Source,
+    Store, StoreError, Tag, Target, Targets, Tier, Warmer,
 };
 use isr_edge::{Edge, EdgeConnector, EdgeParts, HttpOrigin, Origin};
 use isr_metrics::Metrics;
@@ -26,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::{RevalidateError, StartError};
 pub use self::site_handle::SiteHandle;
+pub use self::tiers::{check_connectors, examine};
 use crate::config::Config;
+use crate::connectors::Registry;
 
 /// Polls in the time within which a sender must know itself up to date.
 const POLLS_PER_LAG: u32 = 5;
@@ -40,8 +43,11 @@ const UP_TO_DATE_POLL: Duration = Duration::from_millis(5);
 /// What a process is, and what it has beside its configuration.
 #[derive(Debug, Default)]
 pub struct EngineOptions {
-    /// Tiers beyond the built-in edge.
-    pub connectors: Vec<Arc<dyn CdnConnector>>,
+    /// The kinds of connector that the configuration can name. Default: those of this crate, as far as
+    /// their Cargo features are switched on.
+    pub registry: Registry,
+    /// Tiers that are not in the configuration.
+    pub tiers: Vec<Tier>,
     /// Where warm-up requests reach this process's edge, as `http://host:port`; `None` where it runs
     /// none. A process with an edge reports as one, any other as an application.
     pub edge_address: Option<String>,
@@ -73,7 +79,7 @@ impl Engine {
     ///
     /// See [`StartError`]: what no waiting would mend.
     pub fn start(config: Config, options: EngineOptions) -> Result<Self, StartError> {
-        let site = SiteHandle::open(config, options.connectors)?;
+        let site = SiteHandle::open(config, &options.registry, options.tiers)?;
         let recorder = site.recorder();
         let sender_options =
             parts::sender_options(site.config(), site.tiers(), options.edge_address);
@@ -108,6 +114,9 @@ impl Engine {
             following: JoinSet::new(),
         };
         engine.follow(follower);
+        engine
+            .work
+            .spawn(tiers::look_at(engine.site.tiers().to_vec()));
         if engine.config().worker.enabled {
             engine.work(Parts {
                 store: engine.store(),
@@ -132,6 +141,7 @@ impl Engine {
     fn work(&mut self, parts: Parts) {
         let housekeeper = Housekeeper::new(
             parts.store.clone(),
+            parts.tiers.clone(),
             parts.clock.clone(),
             parts.recorder.clone(),
         );
@@ -183,7 +193,7 @@ impl Engine {
             revalidator: self.revalidator(),
         };
         Ok(Edge::new(
-            parts::edge_options(self.config())?,
+            parts::edge_options(self.config(), self.site.tiers())?,
             origin,
             parts,
         ))
@@ -193,7 +203,6 @@ impl Engine {
     #[must_use]
     pub fn layer(&self) -> IsrLayer {
         let config = &self.config().layer;
-        let headers = config.tag_headers.iter().cloned();
         IsrLayer::new(IsrParts {
             graph: self.store(),
             sender: Arc::clone(&self.sender),
@@ -202,10 +211,7 @@ impl Engine {
             warmup: Some(self.site.key().key()),
             site: parts::site(self.config()),
             url_rules: self.config().urls.clone(),
-            dialects: config.dialects.clone(),
-            tag_headers: headers
-                .map(|header| (header.clone(), header.limits()))
-                .collect(),
+            fronting: parts::layer_fronting(config, self.site.tiers()),
             build_tag: self.config().site.build.clone(),
             options: config.options.clone(),
         })

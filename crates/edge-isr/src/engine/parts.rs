@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    CdnConnector, Clock, Recorder, SenderOptions, SenderRole, Store, TagGraph, WarmupKey,
+    Clock, Front, Fronting, Recorder, SenderOptions, SenderRole, Store, TagGraph, Tier, WarmupKey,
 };
 use isr_edge::{Downstream, EdgeOptions, PurgeAccess};
 use isr_pipeline::WorkerOptions;
@@ -13,7 +13,7 @@ use isr_warm::{Crawler, CrawlerError, CrawlerOptions};
 use uuid::Uuid;
 
 use super::{StartError, rules, word};
-use crate::config::Config;
+use crate::config::{Config, LayerConfig};
 
 /// A name that no other process of the site has.
 pub(super) fn name(role: SenderRole) -> String {
@@ -56,13 +56,13 @@ pub(super) fn crawler(
 
 pub(super) fn sender_options(
     config: &Config,
-    tiers: &[Arc<dyn CdnConnector>],
+    tiers: &[Tier],
     edge_address: Option<String>,
 ) -> SenderOptions {
     let foreign = || {
         tiers
             .iter()
-            .map(|tier| tier.capabilities())
+            .map(Tier::capabilities)
             .filter(|can| can.foreign)
     };
     let slowest = foreign()
@@ -86,6 +86,7 @@ pub(super) fn sender_options(
 pub(super) fn worker_options(config: &Config) -> WorkerOptions {
     WorkerOptions {
         concurrency: usize::from(config.worker.concurrency.get()),
+        coalesce: config.coalesce,
         lease: config.worker.lease,
         idle_poll: config.worker.poll,
         attempts: config.worker.attempts.get(),
@@ -95,7 +96,7 @@ pub(super) fn worker_options(config: &Config) -> WorkerOptions {
     }
 }
 
-pub(super) fn edge_options(config: &Config) -> Result<EdgeOptions, StartError> {
+pub(super) fn edge_options(config: &Config, tiers: &[Tier]) -> Result<EdgeOptions, StartError> {
     let hosts = config.site.hosts.clone();
     let mut options = EdgeOptions::new(hosts).expect("a checked configuration has a host");
     options.url_rules = config.urls.clone();
@@ -131,10 +132,19 @@ pub(super) fn edge_options(config: &Config) -> Result<EdgeOptions, StartError> {
     };
     options.trusted_proxies.clone_from(&edge.trusted_proxies);
     options.downstream = Downstream {
-        dialects: edge.dialects.clone(),
+        fronting: Fronting::of(tiers).and(edge.dialects.iter().copied().map(Front::speaking)),
         keep_tags: edge.keep_tag_headers,
     };
     Ok(options)
+}
+
+/// What pages of an application say to the tiers in front of it.
+pub(super) fn layer_fronting(config: &LayerConfig, tiers: &[Tier]) -> Fronting {
+    let dialects = config.dialects.iter().copied().map(Front::speaking);
+    let headers = config.tag_headers.iter().cloned();
+    Fronting::of(tiers)
+        .and(dialects)
+        .and(headers.map(|header| Front::reading(header.clone(), header.limits())))
 }
 
 pub(super) fn site(config: &Config) -> Site {
@@ -151,7 +161,7 @@ mod tests {
     fn the_edges_own_defaults_are_those_of_the_configuration() {
         let site = "[site]\norigin = \"http://127.0.0.1:3000\"\nhosts = [\"https://a.example\"]\n";
         let config = crate::config::parse(site).unwrap().config;
-        let configured = edge_options(&config).unwrap();
+        let configured = edge_options(&config, &[]).unwrap();
         let own = EdgeOptions::new(config.site.hosts.clone()).unwrap();
         assert_eq!(format!("{configured:#?}"), format!("{own:#?}"));
     }

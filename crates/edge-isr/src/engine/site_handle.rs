@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use isr_core::{CdnConnector, Clock, Recorder, Revalidator, Store, StoreError, Warmer};
+use isr_core::{Clock, Recorder, Revalidator, Store, StoreError, Tier, Warmer};
 use isr_edge::EdgeConnector;
 use isr_metrics::Metrics;
 use isr_pipeline::{Intake, TokioClock};
@@ -10,8 +10,9 @@ use isr_warm::Crawler;
 use tokio::sync::Notify;
 
 use super::shared_key::SharedKey;
-use super::{StartError, parts, stores};
+use super::{StartError, parts, stores, tiers};
 use crate::config::Config;
+use crate::connectors::Registry;
 
 /// A site's store and tiers, with nothing running here: what a command line, a cron job or a script
 /// needs to announce a change and to see what came of it. The processes of the site carry it out.
@@ -24,29 +25,31 @@ pub struct SiteHandle {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    tiers: Vec<Arc<dyn CdnConnector>>,
+    tiers: Vec<Tier>,
     crawler: Arc<Crawler>,
     key: SharedKey,
 }
 
 impl SiteHandle {
-    /// Puts it together. `connectors` are the tiers beyond the built-in edge. Nothing is connected
-    /// yet: the store need not be there.
+    /// Puts it together: the built-in edge, the configuration's connectors, whose kinds are looked up in
+    /// `registry`, and `others`. Nothing is connected yet: the store need not be there.
     ///
     /// # Errors
     ///
     /// See [`StartError`]: what no waiting would mend.
     pub fn open(
         config: Config,
-        connectors: Vec<Arc<dyn CdnConnector>>,
+        registry: &Registry,
+        others: Vec<Tier>,
     ) -> Result<Self, StartError> {
         // One TLS provider for everything in the process; where the application chose one, that stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
         let store = stores::store(&config, &clock)?;
-        let mut tiers: Vec<Arc<dyn CdnConnector>> =
-            vec![Arc::new(EdgeConnector::new(parts::graph(&store)))];
-        tiers.extend(connectors);
+        let edge = Tier::new(Arc::new(EdgeConnector::new(parts::graph(&store))));
+        let connectors = tiers::connectors(&config, registry)?;
+        let tiers: Vec<Tier> = [edge].into_iter().chain(connectors).chain(others).collect();
+        tiers::require_names_of_their_own(&tiers)?;
         let names = tiers.iter().map(|tier| tier.name().to_owned());
         let metrics = Arc::new(Metrics::new(names));
         let recorder: Arc<dyn Recorder> = metrics.clone();
@@ -85,9 +88,9 @@ impl SiteHandle {
         Arc::clone(&self.store)
     }
 
-    /// Every tier, nearest the origin first.
+    /// Every tier, the built-in edge first.
     #[must_use]
-    pub fn tiers(&self) -> &[Arc<dyn CdnConnector>] {
+    pub fn tiers(&self) -> &[Tier] {
         &self.tiers
     }
 

@@ -1,7 +1,7 @@
 //! Misses, hits, staleness, variants, conditions and ranges.
 
 use http::{Method, StatusCode};
-use isr_core::{CookieNames, Dialect};
+use isr_core::{CookieNames, Dialect, Front, Fronting};
 use isr_edge::{Pattern, Rule};
 
 use crate::support::Setup;
@@ -450,7 +450,8 @@ async fn a_tier_in_front_is_told_in_its_own_dialect_and_kept_from_what_was_not_b
         ),
     });
     let setup = Setup::new().rule("/page", &[]).with(|setup| {
-        setup.options.downstream.dialects = vec![Dialect::SurrogateControl];
+        setup.options.downstream.fronting =
+            Fronting::new([Front::speaking(Dialect::SurrogateControl)]);
         setup.options.downstream.keep_tags = true;
     });
     let site = setup.start(origin.await).await;

@@ -4,15 +4,16 @@ mod graph;
 mod jobs;
 mod queue;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, GraphStatistics,
-    JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph,
-    Target, UrlChunk, WorkerId,
+    Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor, DeadLetter,
+    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
+    Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
+    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 
@@ -42,6 +43,13 @@ impl Default for MemoryOptions {
 struct State {
     graph: Graph,
     jobs: Jobs,
+    buckets: HashMap<String, Bucket>,
+}
+
+impl State {
+    fn bucket(&mut self, name: &str) -> &mut Bucket {
+        self.buckets.entry(name.to_owned()).or_default()
+    }
 }
 
 /// A store in memory.
@@ -59,6 +67,7 @@ impl MemoryStore {
         let state = State {
             graph: Graph::new(options.history),
             jobs: Jobs::new(options.queue),
+            buckets: HashMap::new(),
         };
         Self {
             clock,
@@ -252,5 +261,26 @@ impl JobStore for MemoryStore {
 
     async fn depth(&self) -> Result<QueueDepth, StoreError> {
         Ok(self.with(|state, now| state.jobs.depth(now)))
+    }
+}
+
+#[async_trait]
+impl RateBudget for MemoryStore {
+    async fn take(
+        &self,
+        limit: &RateLimit,
+        tokens: u32,
+        patience: Duration,
+    ) -> Result<Taken, StoreError> {
+        Ok(self.with(|state, now| {
+            state
+                .bucket(&limit.bucket)
+                .take(limit, tokens, patience, now)
+        }))
+    }
+
+    async fn pause(&self, limit: &RateLimit, pause: Duration) -> Result<(), StoreError> {
+        self.with(|state, now| state.bucket(&limit.bucket).pause(limit, pause, now));
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! at a bounded number of elements, and goes by the server's clock.
 
 mod bind;
+mod budget;
 mod error;
 mod gather;
 mod identity;
@@ -178,10 +179,7 @@ impl RedisStore {
             };
             let is_last = attempt == ATTEMPTS;
             if failure.is_missing_script() && !is_last {
-                let _: String = self
-                    .link
-                    .query(lane, cmd("SCRIPT").arg("LOAD").arg(script.code))
-                    .await?;
+                self.load(script).await?;
             } else if failure.is_other_epoch() && !is_last {
                 self.forget(&identity);
             } else {
@@ -189,6 +187,15 @@ impl RedisStore {
             }
             attempt += 1;
         }
+    }
+
+    /// Makes a script known to the server.
+    async fn load(&self, script: &Lua) -> Result<(), StoreError> {
+        let _: String = self
+            .link
+            .query(Lane::Fast, cmd("SCRIPT").arg("LOAD").arg(script.code))
+            .await?;
+        Ok(())
     }
 
     /// Runs a script that changes nothing on every partition at once; the answers are in the order of

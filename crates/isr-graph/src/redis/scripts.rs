@@ -53,4 +53,5 @@ scripts! {
     DEAD = "state" "queue" "dead";
     REPLAY = "state" "queue" "replay";
     DEPTH = "state" "queue" "depth";
+    BUDGET = "budget";
 }

@@ -91,6 +91,12 @@ CREATE INDEX job_again_in_flight ON job (again_epoch, again_oldest) WHERE again_
 CREATE INDEX job_dead ON job (kind) WHERE error IS NOT NULL;
 ";
 
+/// Added to the layout without a new number: releases that do not know the table leave it alone.
+const ADDED: &str = "
+CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY NOT NULL, full_at INTEGER NOT NULL)
+    STRICT, WITHOUT ROWID;
+";
+
 /// Refuses a file that another program or a newer release has written. Changes nothing.
 pub(super) fn inspect(connection: &Connection) -> Result<(), Failure> {
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
@@ -134,6 +140,7 @@ pub(super) fn prepare(connection: &Connection, site: &str) -> Result<(), Failure
         created?;
     }
     inspect(connection)?;
+    connection.execute_batch(ADDED)?;
     require_site(connection, site)
 }
 

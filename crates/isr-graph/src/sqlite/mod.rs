@@ -10,6 +10,7 @@
 //! `docs/sqlite-layout.md` describes the file.
 
 mod at_risk;
+mod budget;
 mod checkpoint;
 mod claims;
 mod collect;

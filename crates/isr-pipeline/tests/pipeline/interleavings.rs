@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use isr_core::{
     CdnConnector, Clock, Mode, NoRecorder, Receipt, RevalidateOptions, Revalidator, Source, Target,
-    Targets,
+    Targets, Tier,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_pipeline::{Intake, Parts, TokioClock, Worker, WorkerOptions};
@@ -102,12 +102,15 @@ impl World {
             // No jitter, so that a seed replays.
             first_delay: Duration::ZERO,
             attempts: 1_000,
+            coalesce: [Duration::ZERO, millis(5), millis(300)][self.random.random_range(0..3)],
+            call_attempts: self.random.random_range(1..=3),
+            concurrency: self.random.random_range(1..=8),
             chunk: 2,
             ..WorkerOptions::new(self.name("worker"))
         };
         let parts = Parts {
             store: Arc::clone(&self.truth.store) as _,
-            tiers: self.tiers.clone(),
+            tiers: self.tiers.iter().cloned().map(Tier::new).collect(),
             warmer: None,
             clock: Arc::clone(&self.clock),
             recorder: Arc::new(NoRecorder),

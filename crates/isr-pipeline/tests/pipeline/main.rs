@@ -4,5 +4,6 @@
 
 mod interleavings;
 mod phases;
+mod planning;
 mod settling;
 mod support;

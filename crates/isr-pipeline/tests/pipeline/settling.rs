@@ -82,6 +82,7 @@ async fn a_page_is_purged_no_sooner_than_the_tier_asks_for() {
     let (ended, minute) = (world.clock.now(), Duration::from_mins(1));
     cdn.refuse(1, |connector| ConnectorError::RateLimited {
         connector,
+        reason: "too many calls".into(),
         retry_after: Some(minute),
     });
     assert!(world.done(&receipt).await.settled);

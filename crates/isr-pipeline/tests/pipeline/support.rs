@@ -1,22 +1,25 @@
 //! A world of one store, tiers that note what they are told, and a crawler that notes where it went.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Footprint, Mode,
-    NoRecorder, PageUrl, PurgeBatch, PurgeReceipt, Receipt, Reference, RevalidateOptions,
-    Revalidator, Sender, SenderOptions, Source, Store, TagSet, Target, Targets, VariantKey,
-    WarmFailure, WarmOutcome, WarmRequest, Warmer,
+    Ability, Bind, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Escalation,
+    Finding, Footprint, HostPatterns, Mode, NoRecorder, PageUrl, PurgeBatch, PurgeReceipt, Receipt,
+    Reference, RevalidateOptions, Revalidator, Sender, SenderOptions, Source, Store, TagSet,
+    Target, Targets, Tier, VariantKey, WarmFailure, WarmOutcome, WarmRequest, Warmer,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
-use isr_pipeline::{Follower, FollowerOptions, Intake, Parts, TokioClock, Worker, WorkerOptions};
+use isr_pipeline::{
+    Follower, FollowerOptions, Housekeeper, Intake, Parts, TokioClock, Worker, WorkerOptions,
+};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What happened, in order: `tier hard /path …` or `warm /path`.
 pub(crate) type Journal = Arc<Mutex<Vec<String>>>;
@@ -28,6 +31,10 @@ pub(crate) struct ModelTier {
     journal: Journal,
     /// Answers to the next calls; afterwards every call succeeds.
     pub(crate) answers: Mutex<VecDeque<ConnectorError>>,
+    /// What it refuses by itself.
+    pub(crate) rejected: Mutex<Option<Target>>,
+    /// Whether it cannot be reached.
+    pub(crate) away: AtomicBool,
     /// How often a poll says "pending" before it says "complete".
     pub(crate) pending: Mutex<u32>,
 }
@@ -68,6 +75,9 @@ impl CdnConnector for ModelTier {
         if let Some(error) = self.answers.lock().pop_front() {
             return Err(error);
         }
+        if self.away.load(Ordering::SeqCst) {
+            return Err(unreachable(self.name.clone()));
+        }
         let mut targets: Vec<String> = batch.targets().iter().map(short).collect();
         targets.sort_unstable();
         let line = format!(
@@ -77,11 +87,17 @@ impl CdnConnector for ModelTier {
             targets.join(" ")
         );
         self.journal.lock().push(line);
-        let accepted = targets.len() as u64;
+        let rejected = self.rejected.lock().clone();
+        let rejected = rejected.filter(|target| batch.targets().contains(target));
+        let accepted = (targets.len() - rejected.iter().len()) as u64;
         Ok(PurgeReceipt {
             accepted,
-            rejected: vec![],
+            rejected: rejected
+                .map(|target| (target, "it is of no use".to_owned()))
+                .into_iter()
+                .collect(),
             reference: Some(Reference("r".into())),
+            ..PurgeReceipt::default()
         })
     }
 
@@ -97,8 +113,11 @@ impl CdnConnector for ModelTier {
         Ok(Completion::Complete)
     }
 
-    async fn check(&self) -> Result<(), ConnectorError> {
-        Ok(())
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(unreachable(self.name.clone()));
+        }
+        Ok(Vec::new())
     }
 }
 
@@ -143,6 +162,9 @@ pub(crate) struct World {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) journal: Journal,
     pub(crate) tiers: Vec<Arc<ModelTier>>,
+    /// What the site's owner says of tiers, by their names.
+    hosts: HashMap<String, HostPatterns>,
+    escalations: HashMap<String, Option<Escalation>>,
     wake: Arc<Notify>,
 }
 
@@ -155,6 +177,8 @@ impl World {
             clock,
             journal: Journal::default(),
             tiers: vec![],
+            hosts: HashMap::new(),
+            escalations: HashMap::new(),
             wake: Arc::default(),
         }
     }
@@ -165,6 +189,8 @@ impl World {
             capabilities,
             journal: Arc::clone(&self.journal),
             answers: Mutex::default(),
+            rejected: Mutex::default(),
+            away: AtomicBool::new(false),
             pending: Mutex::default(),
         });
         self.tiers.push(Arc::clone(&tier));
@@ -172,17 +198,13 @@ impl World {
     }
 
     pub(crate) fn worker(&self, name: &str) -> Worker {
-        self.worker_with(WorkerOptions::new(name))
+        self.worker_with(alone(name))
     }
 
     pub(crate) fn worker_with(&self, options: WorkerOptions) -> Worker {
         let parts = Parts {
             store: Arc::clone(&self.store),
-            tiers: self
-                .tiers
-                .iter()
-                .map(|tier| Arc::clone(tier) as Arc<dyn CdnConnector>)
-                .collect(),
+            tiers: self.as_tiers(),
             warmer: Some(Arc::new(ModelCrawler(Arc::clone(&self.journal)))),
             clock: Arc::clone(&self.clock),
             recorder: Arc::new(NoRecorder),
@@ -191,8 +213,39 @@ impl World {
         Worker::new(parts, options)
     }
 
+    pub(crate) fn hosts(&mut self, tier: &str, hosts: HostPatterns) {
+        self.hosts.insert(tier.to_owned(), hosts);
+    }
+
+    pub(crate) fn escalation(&mut self, tier: &str, escalation: Option<Escalation>) {
+        self.escalations.insert(tier.to_owned(), escalation);
+    }
+
+    pub(crate) fn as_tiers(&self) -> Vec<Tier> {
+        let tier = |tier: &Arc<ModelTier>| Tier {
+            connector: Arc::clone(tier) as Arc<dyn CdnConnector>,
+            hosts: self.hosts.get(&tier.name).cloned().unwrap_or_default(),
+            escalation: self.escalations.get(&tier.name).copied().flatten(),
+        };
+        self.tiers.iter().map(tier).collect()
+    }
+
     pub(crate) fn start(&self, name: &str) -> Running {
         Running::start(self.worker(name))
+    }
+
+    /// Keeps house until it is dropped.
+    pub(crate) fn housekeeper(&self) -> DropGuard {
+        let housekeeper = Housekeeper::new(
+            Arc::clone(&self.store),
+            self.as_tiers(),
+            Arc::clone(&self.clock),
+            Arc::new(NoRecorder),
+        );
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        tokio::spawn(async move { housekeeper.run(token).await });
+        stop.drop_guard()
     }
 
     /// A sender before foreign tiers and its follower, not running.
@@ -330,10 +383,19 @@ pub(crate) fn footprint(path: &str, tags: &[&str]) -> Arc<Footprint> {
     })
 }
 
+/// A worker that waits for nobody and leaves it to its jobs to try again, so that a test sees each step.
+pub(crate) fn alone(name: &str) -> WorkerOptions {
+    WorkerOptions {
+        coalesce: Duration::ZERO,
+        call_attempts: 1,
+        ..WorkerOptions::new(name)
+    }
+}
+
 /// A CDN that knows URLs only.
 pub(crate) fn by_url() -> Capabilities {
     Capabilities {
-        purge_url: true,
+        url: Some(Ability::UNLIMITED),
         ..Capabilities::default()
     }
 }
@@ -341,9 +403,8 @@ pub(crate) fn by_url() -> Capabilities {
 /// A CDN that knows tags, and stale copies.
 pub(crate) fn by_tag() -> Capabilities {
     Capabilities {
-        purge_url: true,
-        purge_tag: true,
-        soft: true,
+        url: Some(Ability::UNLIMITED.soft()),
+        tag: Some(Ability::UNLIMITED.soft()),
         ..Capabilities::default()
     }
 }

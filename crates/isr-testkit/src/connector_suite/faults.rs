@@ -31,6 +31,10 @@ const FINAL: [Fault; 4] = [
 const LOOKS: usize = 1_000;
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// What a call that hangs may take before its connector has given it up: only one without a timeout
+/// takes longer.
+const LONGEST_CALL: Duration = Duration::from_mins(1);
+
 /// How often it is tried to catch a call before its own timeout ends it.
 const TRIES: usize = 5;
 
@@ -102,7 +106,9 @@ async fn fail(
 ) -> (ConnectorError, Vec<Call>) {
     let before = fixture.calls().await.len();
     fixture.next(fault).await;
-    let answer = fixture.connector().purge(batch).await;
+    let connector = fixture.connector();
+    let answer = tokio::time::timeout(LONGEST_CALL, connector.purge(batch)).await;
+    let answer = answer.expect("a call ends, however the service behaves");
     let Err(error) = answer else {
         panic!("{fault:?} is a failure: {answer:?}");
     };

@@ -19,15 +19,16 @@ use crate::fakes::Fault;
 /// not been called yet, and takes some hundred calls in a row without asking for a pause.
 #[async_trait]
 pub trait ConnectorFixture: fmt::Debug + Send + Sync {
-    /// The connector, with timeouts of about a second: a call that hangs lasts that long. Every call
-    /// gives the same one.
+    /// The connector, with a timeout of three seconds or so: one call of the suite hangs for that long,
+    /// and no other may last longer on a busy machine. Every call gives the same connector.
     fn connector(&self) -> Arc<dyn CdnConnector>;
 
     /// Every request to purge that reached the service's address so far, in order, those that ended
     /// by a [`Fault`] too; looks and polls are left out.
     async fn calls(&self) -> Vec<Call>;
 
-    /// How a target appears in [`Call::items`]: the items that it is sent as.
+    /// How a target appears in [`Call::items`]: the items that it is sent as. What everything appears
+    /// as is not how anything else does, also where the connector cannot purge everything.
     fn on_the_wire(&self, target: &Target) -> Vec<String>;
 
     /// How many requests it takes to purge targets which are one call by

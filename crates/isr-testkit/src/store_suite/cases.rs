@@ -1,5 +1,6 @@
 //! Every case, by its name.
 
+pub use super::budget::*;
 pub use super::graph::*;
 pub use super::jobs::*;
 pub use super::news::*;

@@ -1,5 +1,6 @@
 //! What every store must do, as cases that run against any of them.
 
+mod budget;
 pub mod cases;
 mod graph;
 mod jobs;
@@ -92,6 +93,10 @@ macro_rules! store_behaviour {
             a_worker_that_stops_hands_its_jobs_back,
             depth_counts_what_waits,
             binding_and_revalidating_at_once_loses_nothing,
+            tokens_are_taken_in_turn_and_come_back,
+            who_is_not_patient_takes_no_token,
+            a_pause_holds_everybody_back_from_its_bucket_alone,
+            tokens_taken_at_once_are_no_more_than_there_are,
         );
     };
     (@each $fresh:expr; $($case:ident,)*) => {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, ETAG, LOCATION, VARY};
 use http::{HeaderName, StatusCode};
-use isr_core::{Dialect, EntityTag, Policy, tag};
+use isr_core::{Dialect, EntityTag, Front, Fronting, Policy, tag};
 use isr_tower::Page;
 
 use crate::world::{Server, World};
@@ -190,7 +190,7 @@ async fn what_is_not_there_and_what_has_moved_is_bound_and_short_lived() {
 #[tokio::test]
 async fn each_tier_is_told_in_its_own_words() {
     let mut world = World::new().await;
-    world.parts.dialects = vec![Dialect::Cloudflare];
+    world.parts.fronting = Fronting::new([Front::speaking(Dialect::Cloudflare)]);
     let server = Server::start(posts(&world)).await;
     let answer = server.get("/posts/1").await;
     assert_eq!(answer.field("cache-control"), "public, max-age=0");

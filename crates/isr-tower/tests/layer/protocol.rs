@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
 use futures_util::stream;
-use isr_core::{Dialect, PageReason, Policy, tag};
+use isr_core::{Dialect, Front, Fronting, PageReason, Policy, tag};
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -41,7 +41,8 @@ async fn overtaken(world: &World) -> Server {
 #[tokio::test]
 async fn a_superseded_render_leaves_as_no_store_and_its_page_is_queued_again() {
     let mut world = World::new().await;
-    world.parts.dialects = vec![Dialect::Cloudflare, Dialect::Standard];
+    world.parts.fronting =
+        Fronting::new([Dialect::Cloudflare, Dialect::Standard].map(Front::speaking));
     let server = overtaken(&world).await;
     let answer = server.get("/posts/1").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "old"));

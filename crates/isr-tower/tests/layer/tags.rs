@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use isr_core::{Policy, TagHeader, TagHeaderLimits, TagSet, tag};
+use isr_core::{Front, Fronting, Policy, TagHeader, TagHeaderLimits, TagSet, tag};
 use isr_tower::Page;
 
 use crate::world::{Server, World};
@@ -69,7 +69,7 @@ async fn a_page_whose_path_gives_no_tag_is_kept_by_nobody() {
 #[tokio::test]
 async fn a_page_with_more_tags_than_it_can_have_is_kept_by_nobody() {
     let mut world = World::new().await;
-    world.parts.tag_headers.clear();
+    world.parts.fronting = Fronting::default();
     world.parts.build_tag = None;
     let tagged =
         |count: usize| get(async move |page: Page| page.tags((0..count).map(|n| tag("n", n))));
@@ -97,10 +97,8 @@ async fn tags_that_do_not_all_fit_into_a_field_keep_the_page_from_its_tier() {
         tags: 3,
         ..TagHeader::CacheGroups.limits()
     };
-    world
-        .parts
-        .tag_headers
-        .push((TagHeader::CacheGroups, limits));
+    let fronting = std::mem::take(&mut world.parts.fronting);
+    world.parts.fronting = fronting.and([Front::reading(TagHeader::CacheGroups, limits)]);
     let tagged =
         |count: usize| get(async move |page: Page| page.tags((0..count).map(|n| tag("n", n))));
     let router = Router::new()

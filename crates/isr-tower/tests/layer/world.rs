@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use axum::Router;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use isr_core::{
-    Bind, BindOutcome, Clock, Collected, Cursor, Dialect, Event, GraphStatistics, JobStore as _,
-    News, PageTags, PageUrl, PageWork, Position, Receipt, Recorder, RevalidateOptions,
-    RevalidationId, Revalidator, Secret, Sender, SenderId, SenderOptions, SenderReport,
-    SenderState, SiteOrigin, Source, StoreError, Tag, TagGraph, TagHeader, Target, Targets,
-    UrlChunk, UrlRules, WarmupKey, WorkerId, build_tag,
+    Bind, BindOutcome, Clock, Collected, Cursor, Dialect, Event, Front, Fronting, GraphStatistics,
+    JobStore as _, News, PageTags, PageUrl, PageWork, Position, Receipt, Recorder,
+    RevalidateOptions, RevalidationId, Revalidator, Secret, Sender, SenderId, SenderOptions,
+    SenderReport, SenderState, SiteOrigin, Source, StoreError, Tag, TagGraph, TagHeader, Target,
+    Targets, UrlChunk, UrlRules, WarmupKey, WorkerId, build_tag,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_testkit::HandClock;
@@ -140,8 +140,10 @@ impl World {
             warmup: Some(WarmupKey::new(Secret::new("0123456789abcdef")).unwrap()),
             site: Site::new(SiteOrigin::parse(ORIGIN).unwrap()),
             url_rules: UrlRules::default(),
-            dialects: vec![Dialect::Standard],
-            tag_headers: vec![(tag_header, limits)],
+            fronting: Fronting::new([
+                Front::speaking(Dialect::Standard),
+                Front::reading(tag_header, limits),
+            ]),
             build_tag: Some(build_tag("b1")),
             options: IsrOptions::default(),
         };

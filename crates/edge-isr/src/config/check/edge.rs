@@ -9,7 +9,7 @@ use isr_tower::IsrOptions;
 
 use super::{DAY, Faults, HOUR, MILLISECOND, MINUTE, SECOND};
 use crate::config::model::{EdgeConfig, LayerConfig};
-use crate::config::raw::{self, Size};
+use crate::config::raw::{self, Raw, Size};
 
 /// Checks `[edge]`. The certificates of its origin's authority are added when they have been read.
 pub(super) fn edge(raw: &raw::Edge, faults: &mut Faults) -> EdgeConfig {
@@ -122,11 +122,18 @@ fn networks(key: &str, texts: &[String], faults: &mut Faults) -> Vec<IpNet> {
 
 /// Checks `[layer]`. What the layer has in common with the edge it takes from there.
 pub(super) fn layer(
-    raw: &raw::Layer,
+    raw: &Raw,
     edge: &EdgeConfig,
     revalidate: RevalidateOptions,
     faults: &mut Faults,
 ) -> LayerConfig {
+    // Where connectors name the fields that they read, nobody else need be told tags.
+    let tag_headers = match &raw.layer.tag_headers {
+        Some(names) => tag_headers(names, faults),
+        None if raw.connector.is_empty() => vec![TagHeader::CacheTag],
+        None => Vec::new(),
+    };
+    let raw = &raw.layer;
     let ignored_cookies = CookieNames::new(raw.ignore_cookies.iter().cloned());
     if let Err(fault) = &ignored_cookies {
         faults.push("layer.ignore_cookies", format!("cannot be used: {fault}"));
@@ -143,7 +150,7 @@ pub(super) fn layer(
     );
     LayerConfig {
         dialects: raw.dialects.clone(),
-        tag_headers: tag_headers(&raw.tag_headers, faults),
+        tag_headers,
         options: IsrOptions {
             negative_lifetime: edge.negative_lifetime,
             degraded_lifetime: edge.degraded_lifetime,

@@ -87,7 +87,7 @@ pub(in super::super) enum UnknownHost {
 pub(in super::super) struct Layer {
     pub(in super::super) behind_edge: bool,
     pub(in super::super) dialects: Vec<Dialect>,
-    pub(in super::super) tag_headers: Vec<String>,
+    pub(in super::super) tag_headers: Option<Vec<String>>,
     pub(in super::super) tiers_normalise_urls: bool,
     pub(in super::super) ignore_cookies: Vec<String>,
     pub(in super::super) largest_hashed_body: Size,
@@ -99,7 +99,7 @@ impl Default for Layer {
         Self {
             behind_edge: false,
             dialects: Vec::new(),
-            tag_headers: vec!["cache-tag".into()],
+            tag_headers: None,
             tiers_normalise_urls: false,
             ignore_cookies: Vec::new(),
             largest_hashed_body: Size::mebibytes(1),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Capabilities, CdnConnector, Completion, ConnectorError, JobStore, Partition, PurgeBatch,
-    PurgeReceipt, Receipt, Reference, RevalidationId, Target,
+    Ability, Capabilities, CdnConnector, Completion, ConnectorError, Finding, JobStore, Partition,
+    PurgeBatch, PurgeReceipt, Receipt, Reference, RevalidationId, Target,
 };
 use isr_graph::MemoryStore;
 use parking_lot::Mutex;
@@ -216,8 +216,8 @@ impl ModelCdn {
         let mut random = StdRng::seed_from_u64(seed);
         let purge_tag = random.random_bool(0.5);
         let capabilities = Capabilities {
-            purge_url: !purge_tag || random.random_bool(0.5),
-            purge_tag,
+            url: (!purge_tag || random.random_bool(0.5)).then_some(Ability::UNLIMITED),
+            tag: purge_tag.then_some(Ability::UNLIMITED),
             observes_completion: random.random_bool(0.3),
             settling_time: settles,
             ..Capabilities::default()
@@ -293,9 +293,8 @@ impl CdnConnector for ModelCdn {
             return Err(unreachable(self.name.clone()));
         }
         Ok(PurgeReceipt {
-            accepted: batch.targets().len() as u64,
-            rejected: vec![],
             reference,
+            ..PurgeReceipt::accepted(batch)
         })
     }
 
@@ -310,7 +309,7 @@ impl CdnConnector for ModelCdn {
         })
     }
 
-    async fn check(&self) -> Result<(), ConnectorError> {
-        Ok(())
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        Ok(Vec::new())
     }
 }

@@ -1,0 +1,285 @@
+//! From what Cloudflare answered to what it means.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use isr_core::{ConnectorError, excerpt_within};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// What an answer is longer than only by mistake, in bytes.
+const LONGEST_BODY: usize = 64 * 1024;
+
+/// The most characters that are shown of what Cloudflare said.
+const LONGEST_REASON: usize = 400;
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// What every body of the API has around its result.
+#[derive(Debug, Deserialize)]
+struct Envelope<R> {
+    success: bool,
+    #[serde(default)]
+    errors: Vec<Fault>,
+    result: Option<R>,
+}
+
+/// One thing that was wrong with a request.
+#[derive(Debug, Deserialize)]
+struct Fault {
+    code: i64,
+    #[serde(default)]
+    message: String,
+}
+
+impl Answer {
+    /// Reads an answer to its end; the error is one of the connection.
+    pub(crate) async fn read(
+        connector: &str,
+        response: Result<reqwest::Response, reqwest::Error>,
+    ) -> Result<Self, ConnectorError> {
+        let broken = |error| lost(connector, error);
+        let mut response = response.map_err(broken)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > LONGEST_BODY {
+                let reason = format!("its answer is longer than {LONGEST_BODY} bytes");
+                return Err(unreachable(connector, reason));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Self {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body,
+        })
+    }
+
+    /// The result, where the request succeeded. A status of 200 does not say so: a failure may have it
+    /// too, and says `"success": false`.
+    pub(crate) fn result<R: DeserializeOwned>(
+        &self,
+        connector: &str,
+    ) -> Result<Option<R>, ConnectorError> {
+        let envelope = serde_json::from_slice::<Envelope<R>>(&self.body);
+        match envelope {
+            Ok(envelope) if self.status.is_success() && envelope.success => Ok(envelope.result),
+            Ok(envelope) => Err(self.failure(connector, &envelope.errors)),
+            Err(_) if self.status.is_success() => {
+                let reason = "its answer is not that of Cloudflare's API: is something between?";
+                Err(unreachable(connector, reason.to_owned()))
+            }
+            Err(_) => {
+                let said = String::from_utf8_lossy(&self.body);
+                let error =
+                    ConnectorError::from_answer(connector, self.status, &self.headers, &said);
+                Err(self.with_delay(error))
+            }
+        }
+    }
+
+    fn failure(&self, connector: &str, faults: &[Fault]) -> ConnectorError {
+        let said: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        let said = said.join("; ");
+        if self.status.is_success() {
+            let said = excerpt_within(&said, LONGEST_REASON);
+            let reason = format!("it answered {} without success: {said}", self.status);
+            return advised(
+                ConnectorError::Refused {
+                    connector: connector.to_owned(),
+                    reason,
+                },
+                faults,
+            );
+        }
+        let error = ConnectorError::from_answer(connector, self.status, &self.headers, &said);
+        advised(self.with_delay(error), faults)
+    }
+
+    /// The delay of `Ratelimit` where there is no `Retry-After`: both are sent since 2025-09-03, see
+    /// <https://developers.cloudflare.com/fundamentals/api/reference/limits/>, read on 2026-11-22.
+    fn with_delay(&self, error: ConnectorError) -> ConnectorError {
+        match error {
+            ConnectorError::RateLimited {
+                connector,
+                reason,
+                retry_after: None,
+            } => {
+                let retry_after = self
+                    .headers
+                    .get("ratelimit")
+                    .and_then(|field| reset(field.to_str().ok()?));
+                ConnectorError::RateLimited {
+                    connector,
+                    reason,
+                    retry_after,
+                }
+            }
+            error => error,
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.code, self.message)
+    }
+}
+
+/// When a limit is over, by a field such as `"default";r=0;t=30`.
+fn reset(field: &str) -> Option<Duration> {
+    let mut parameters = field.split(';').map(str::trim);
+    let seconds = parameters.find_map(|parameter| parameter.strip_prefix("t="))?;
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
+/// A refusal, with what to do about it.
+fn advised(error: ConnectorError, faults: &[Fault]) -> ConnectorError {
+    let advice = faults.iter().find_map(|fault| advice(fault.code));
+    match (error, advice) {
+        (ConnectorError::Refused { connector, reason }, Some(advice)) => {
+            let reason = format!("{reason}: {advice}");
+            ConnectorError::Refused { connector, reason }
+        }
+        (error, _) => error,
+    }
+}
+
+/// What to do about an error, by its code. The codes of the API as a whole are in no list of
+/// Cloudflare's; users report them with these meanings.
+const fn advice(code: i64) -> Option<&'static str> {
+    Some(match code {
+        // Authentication error; unauthorised, or no valid token; no valid `Authorization`.
+        10_000 | 9_109 | 6_003 => {
+            "check that the token is whole and current, and has the permission \"Zone, Cache Purge, \
+             Purge\" for this zone"
+        }
+        // No route, the object's identifier is not valid; no such route.
+        7_003 | 7_000 => "check the zone's ID, and that the token is one of its account",
+        // Stated for purging by URL in Cloudflare's own client, version 5.9.0.
+        1_136 => "this zone picks its environment by the visitor: purge by tag, prefix or host",
+        _ => return None,
+    })
+}
+
+/// The error for a call that was not answered. The URL is left out: it says nothing that the
+/// configuration does not.
+pub(crate) fn lost(connector: &str, error: reqwest::Error) -> ConnectorError {
+    ConnectorError::Unreachable {
+        connector: connector.to_owned(),
+        source: error.without_url().into(),
+    }
+}
+
+fn unreachable(connector: &str, reason: String) -> ConnectorError {
+    ConnectorError::Unreachable {
+        connector: connector.to_owned(),
+        source: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn answer(status: u16, fields: &[(&'static str, &'static str)], body: &str) -> Answer {
+        let headers = fields.iter().map(|&(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.collect(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    fn failure(code: i64) -> String {
+        let errors = json!([{"code": code, "message": "No way", "documentation_url": "https://a"}]);
+        json!({"success": false, "errors": errors, "messages": [], "result": null}).to_string()
+    }
+
+    fn error(status: u16, code: i64) -> ConnectorError {
+        let answer = answer(status, &[], &failure(code));
+        answer.result::<Value>("cdn").unwrap_err()
+    }
+
+    #[test]
+    fn success_is_what_the_body_says() {
+        let body = r#"{"success":true,"errors":[],"messages":[],"result":{"id":"0"}}"#;
+        let result = answer(200, &[], body).result::<Value>("cdn");
+        assert_eq!(result.unwrap(), Some(json!({"id": "0"})));
+
+        let error = error(200, 1100);
+        assert!(!error.is_retryable());
+        let expected = "cdn refused the purge: it answered 200 OK without success: 1100 No way";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn known_codes_come_with_advice() {
+        for (code, expected) in [
+            (10_000, "has the permission"),
+            (9_109, "has the permission"),
+            (7_003, "check the zone's ID"),
+            (1_136, "purge by tag"),
+        ] {
+            for status in [200, 400, 403, 404] {
+                let error = error(status, code);
+                assert!(!error.is_retryable());
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+        }
+        assert!(!error(403, 1).to_string().contains("check"));
+    }
+
+    #[test]
+    fn a_limit_names_its_delay_in_either_field() {
+        let (one, other) = (("retry-after", "12"), ("ratelimit", "\"default\";r=0;t=30"));
+        let unreadable = ("ratelimit", "\"default\";r=0");
+        let rows: [(&[_], _); 5] = [
+            (&[one], Some(12)),
+            (&[other], Some(30)),
+            (&[one, other], Some(12)),
+            (&[unreadable], None),
+            (&[], None),
+        ];
+        for (fields, seconds) in rows {
+            for body in [failure(1), "busy".to_owned()] {
+                let answer = answer(429, fields, &body);
+                let error = answer.result::<Value>("cdn").unwrap_err();
+                assert!(error.is_retryable());
+                assert_eq!(
+                    error.retry_after(),
+                    seconds.map(Duration::from_secs),
+                    "{fields:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_of_somebody_else_may_pass() {
+        for body in ["", "<!doctype html>", "{}", "{\"success\":"] {
+            let error = answer(200, &[], body).result::<Value>("cdn").unwrap_err();
+            assert!(error.is_retryable(), "{body}");
+        }
+        assert!(
+            !answer(403, &[], "<!doctype html>")
+                .result::<Value>("cdn")
+                .unwrap_err()
+                .is_retryable()
+        );
+    }
+}
