@@ -62,9 +62,19 @@ sub vcl_recv {
         set req.url = regsuball(req.url, "\\", "%5C");
         set req.url = regsuball(req.url, "`", "%60");
     }
-    set req.url = regsuball(req.url, "([?&])(utm_[^=&]*|_ga|_gl|_hsenc|_hsmi|dclid|epik|fbclid|gbraid|gclid|gclsrc|igsh|igshid|li_fat_id|mc_cid|mc_eid|msclkid|ttclid|twclid|wbraid|yclid)(=[^&]*)?(?=&|$)", "\1");
-    set req.url = regsub(regsuball(req.url, "([?&])&+", "\1"), "[?&]+$", "");
-    set req.url = std.querysort(req.url);
+    # Only in the query: a path may hold the same letters.
+    set req.http.x-query = regsub(req.url, "^[^?]*\??", "");
+    set req.http.x-query = regsuball("&" + req.http.x-query, "&(utm_[^=&]*|_ga|_gl|_hsenc|_hsmi|dclid|epik|fbclid|gbraid|gclid|gclsrc|igsh|igshid|li_fat_id|mc_cid|mc_eid|msclkid|ttclid|twclid|wbraid|yclid)(=[^&]*)?(?=&|$)", "");
+    set req.http.x-query = regsuball(regsuball(req.http.x-query, "&+", "&"), "^&|&$", "");
+    set req.url = regsub(req.url, "\?.*$", "");
+    if (req.http.x-query != "") {
+        set req.url = req.url + "?" + req.http.x-query;
+        # Where a name comes twice, as in ?id=2&id=1, its values have an order, which sorting would not keep.
+        if ("&" + req.http.x-query !~ "&([^=&]*)(=[^&]*)?&(.*&)?\1(=|&|$)") {
+            set req.url = std.querysort(req.url);
+        }
+    }
+    unset req.http.x-query;
 
     if (req.method == "PURGE") {
         # A page that is being fetched must not hold up its own purge: what is on its way is purged again

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use isr_core::InvalidOption;
+use isr_core::{InvalidOption, QueryFilter};
 use reqwest::Url;
 use serde::Deserialize;
 
@@ -46,6 +46,12 @@ pub struct Options {
     /// For `cache_path`: what `$proxy_host` is where the key holds it: the host, and the port unless it is the
     /// default one, that stand in `proxy_pass`.
     pub proxy_host: Option<String>,
+    /// For `cache_path`: what the site's `urls.query_allow` says, where it is given: only these parameters make a
+    /// page. Default: see `query_deny`.
+    pub query_allow: Option<Vec<String>>,
+    /// For `cache_path`: what the site's `urls.query_deny` says, where it is given: these parameters make no
+    /// page. Default: those that follow visitors around, such as `utm_*`, as in the site's configuration.
+    pub query_deny: Option<Vec<String>>,
     /// For `cache_path`: the most files that are indexed, at about 150 bytes of memory each, from 1. Purges of
     /// a cache with more are refused. Default: 2,000,000.
     pub max_index_entries: Option<usize>,
@@ -88,6 +94,8 @@ impl Default for Options {
             path: None,
             key: None,
             proxy_host: None,
+            query_allow: None,
+            query_deny: None,
             max_index_entries: None,
             refresh_interval: None,
             timeout: Duration::from_secs(10),
@@ -161,6 +169,8 @@ impl Options {
             ("path", self.path.is_some()),
             ("key", self.key.is_some()),
             ("proxy_host", self.proxy_host.is_some()),
+            ("query_allow", self.query_allow.is_some()),
+            ("query_deny", self.query_deny.is_some()),
             ("max_index_entries", self.max_index_entries.is_some()),
             ("refresh_interval", self.refresh_interval.is_some()),
         ];
@@ -193,6 +203,7 @@ impl Options {
         ];
         refuse(others, "purge_location")?;
         let tier = self.tier()?;
+        let query = query(self.query_allow.as_deref(), self.query_deny.as_deref())?;
         let path = self.path.filter(|path| path.is_absolute()).ok_or_else(|| {
             InvalidOption::new(
                 "path",
@@ -200,7 +211,7 @@ impl Options {
             )
         })?;
         let key = self.key.as_deref().unwrap_or("$scheme://$host$request_uri");
-        let template = Template::parse(key, self.proxy_host.as_deref())?;
+        let template = Template::parse(key, self.proxy_host.as_deref(), query)?;
         Ok(CachePathSettings {
             path,
             template,
@@ -237,6 +248,23 @@ fn refuse(
             format!("belongs to method = \"{method}\": leave it out, or change the method"),
         )),
         None => Ok(()),
+    }
+}
+
+fn query(allow: Option<&[String]>, deny: Option<&[String]>) -> Result<QueryFilter, InvalidOption> {
+    let fault = |key: &'static str| {
+        move |fault| InvalidOption::new(key, format!("cannot be used: {fault}"))
+    };
+    match (allow, deny) {
+        (None, None) => Ok(QueryFilter::default()),
+        (Some([]), None) => Ok(QueryFilter::DropAll),
+        (Some(allow), None) => QueryFilter::allow(allow).map_err(fault("query_allow")),
+        (None, Some([])) => Ok(QueryFilter::KeepAll),
+        (None, Some(deny)) => QueryFilter::deny(deny).map_err(fault("query_deny")),
+        (Some(_), Some(_)) => Err(InvalidOption::new(
+            "query_deny",
+            "cannot be given beside `query_allow`: remove one of them",
+        )),
     }
 }
 
@@ -413,6 +441,15 @@ mod tests {
             ),
             (format!("{files}purge_path = '/p'"), "purge_path belongs to"),
             (format!("{files}key = '$uri'"), "key "),
+            (
+                format!("{files}query_allow = ['a']\nquery_deny = ['b']"),
+                "query_deny cannot be given",
+            ),
+            (
+                format!("{files}query_allow = ['a=b']"),
+                "query_allow cannot be used: ",
+            ),
+            (format!("{machine}query_deny = []"), "query_deny belongs to"),
             (
                 format!("{files}max_index_entries = 0"),
                 "max_index_entries is 0",

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What pages say of their lifetimes unless they were given headers of their own.
@@ -28,6 +29,8 @@ const CACHE_CONTROL: &str = "max-age=0, s-maxage=600, stale-while-revalidate=600
 pub struct CountingOrigin {
     address: SocketAddr,
     pages: Arc<Mutex<Pages>>,
+    /// The page whose answers wait.
+    held: watch::Sender<Option<String>>,
     server: JoinHandle<()>,
 }
 
@@ -48,10 +51,12 @@ impl CountingOrigin {
             headers: HashMap::new(),
             requests: HashMap::new(),
         }));
-        let server = tokio::spawn(serve(listener, Arc::clone(&pages)));
+        let (held, is_held) = watch::channel(None);
+        let server = tokio::spawn(serve(listener, Arc::clone(&pages), is_held));
         Self {
             address,
             pages,
+            held,
             server,
         }
     }
@@ -80,6 +85,17 @@ impl CountingOrigin {
         self.pages.lock().version += 1;
     }
 
+    /// Lets answers wait that are about a page, by its path and query, until [`CountingOrigin::release`]. They
+    /// have been put together by then, and are of the version that there was.
+    pub fn hold(&self, path_and_query: &str) {
+        self.held.send_replace(Some(path_and_query.to_owned()));
+    }
+
+    /// Lets every answer go.
+    pub fn release(&self) {
+        self.held.send_replace(None);
+    }
+
     /// How often a page was asked for, by its path and query, on any host.
     #[must_use]
     pub fn requests(&self, path_and_query: &str) -> u64 {
@@ -94,13 +110,23 @@ impl Drop for CountingOrigin {
     }
 }
 
-async fn serve(listener: TcpListener, pages: Arc<Mutex<Pages>>) {
+async fn serve(
+    listener: TcpListener,
+    pages: Arc<Mutex<Pages>>,
+    held: watch::Receiver<Option<String>>,
+) {
     while let Ok((connection, _)) = listener.accept().await {
-        let pages = Arc::clone(&pages);
+        let (pages, held) = (Arc::clone(&pages), held.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| {
+            let service = service_fn(|request: Request<Incoming>| {
                 let answer = pages.lock().answer(&request);
-                async { Ok::<_, Infallible>(answer) }
+                let page = page(&request).to_owned();
+                let mut held = held.clone();
+                async move {
+                    // An origin that has gone holds nothing any more.
+                    let _ = held.wait_for(|held| held.as_ref() != Some(&page)).await;
+                    Ok::<_, Infallible>(answer)
+                }
             });
             let server = auto::Builder::new(TokioExecutor::new());
             // A cache that goes away in mid-sentence is no fault of the origin.
@@ -111,9 +137,13 @@ async fn serve(listener: TcpListener, pages: Arc<Mutex<Pages>>) {
     }
 }
 
+fn page(request: &Request<Incoming>) -> &str {
+    request.uri().path_and_query().map_or("/", |it| it.as_str())
+}
+
 impl Pages {
     fn answer(&mut self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let page = request.uri().path_and_query().map_or("/", |it| it.as_str());
+        let page = page(request);
         *self.requests.entry(page.to_owned()).or_default() += 1;
         let field = |name| {
             let value: Option<&HeaderValue> = request.headers().get(name);

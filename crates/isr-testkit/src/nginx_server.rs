@@ -49,8 +49,9 @@ impl NginxServer {
             .start(|port| {
                 let http = http(address(port), &folder.join("cache"));
                 let whole = format!(
-                    "{load}{}http {{\naccess_log off;\n{http}\n}}\n",
-                    head(&folder)
+                    "{load}{}http {{\naccess_log off;\n{}{http}\n}}\n",
+                    head(&folder),
+                    temporary(&folder)
                 );
                 fs::write(folder.join("nginx.conf"), whole).expect("a file can be written");
                 arguments(&folder)
@@ -124,6 +125,14 @@ fn head(folder: &Path) -> String {
         "{user}daemon off;\nworker_processes 2;\npid {folder}/pid;\nerror_log stderr notice;\n\
          events {{ worker_connections 256; }}\n"
     )
+}
+
+/// Where bodies go that do not fit into memory: nginx makes these folders when it starts, and those that it was
+/// built with may belong to root.
+fn temporary(folder: &Path) -> String {
+    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let lines = kinds.map(|kind| format!("{kind}_temp_path {}/{kind};\n", folder.display()));
+    lines.concat()
 }
 
 fn arguments(folder: &Path) -> Vec<OsString> {

@@ -71,22 +71,22 @@ impl CachePath {
     }
 
     fn error(&self, fault: Fault) -> ConnectorError {
-        match &fault {
+        match fault {
             Fault::Full(_) => self.refused(format!("{fault}: raise `max_index_entries`")),
-            Fault::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                self.refused(format!(
-                    "{fault}: run this process as the user that nginx's workers run as, since the cache's \
-                     folders are theirs alone"
-                ))
-            }
-            Fault::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                self.unreachable(
-                    format!("{fault}: nginx makes this folder when it starts; compare `path` with its \
-                             `proxy_cache_path`")
+            Fault::Io { path, source } => match source.kind() {
+                io::ErrorKind::PermissionDenied => self.refused(format!(
+                    "{path}: {source}: run this process as the user that nginx's workers run as, since the \
+                     cache's folders are theirs alone"
+                )),
+                io::ErrorKind::NotFound => self.unreachable(
+                    format!(
+                        "{path}: {source}: nginx makes this folder when it starts; compare `path` with its \
+                         `proxy_cache_path`"
+                    )
                     .into(),
-                )
-            }
-            Fault::Io { .. } => self.unreachable(fault.into()),
+                ),
+                _ => self.unreachable(Fault::Io { path, source }.into()),
+            },
         }
     }
 
@@ -181,5 +181,42 @@ impl CdnConnector for CachePath {
             Err(ConnectorError::Refused { reason, .. }) => Ok(vec![Finding::bad(reason)]),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Options, PurgeMethod, Settings};
+
+    #[test]
+    fn who_may_not_remove_files_is_told_who_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            method: Some(PurgeMethod::CachePath),
+            path: Some(folder.path().to_owned()),
+            ..Options::default()
+        };
+        let Ok(Settings::CachePath(settings)) = options.check() else {
+            panic!("the options are good");
+        };
+        let cache = connect("cache", settings).unwrap();
+        let error = |kind: io::ErrorKind| {
+            let path = "/c/7/87".to_owned();
+            let source = kind.into();
+            cache.error(Fault::Io { path, source })
+        };
+        let denied = error(io::ErrorKind::PermissionDenied);
+        let text = denied.to_string();
+        assert!(!denied.is_retryable());
+        assert!(text.contains("/c/7/87") && text.contains("as the user that nginx's workers"));
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::StorageFull] {
+            assert!(error(kind).is_retryable());
+        }
+        assert!(
+            !cache
+                .error(Fault::Full(std::num::NonZeroUsize::MIN))
+                .is_retryable()
+        );
     }
 }

@@ -127,3 +127,24 @@ pub(crate) fn remove(folder: &OwnedFd, name: Name) -> io::Result<bool> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_changed_a_moment_ago_may_change_again_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        let stat = rustix::fs::stat(folder.path()).unwrap();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = i64::try_from(since.as_secs()).unwrap();
+        for (ago, is_settled) in [(-3_600, false), (0, false), (1, false), (4, true)] {
+            for (modified, changed) in [(ago, 3_600), (3_600, ago)] {
+                let mut stat = stat;
+                (stat.st_mtime, stat.st_ctime) = (now - modified, now - changed);
+                let stamp = Stamp::settled(&stat);
+                assert_eq!(stamp.is_some(), is_settled, "{modified} and {changed}");
+            }
+        }
+    }
+}

@@ -54,7 +54,7 @@ struct PageId(u128);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The cache's folder, or something in it, cannot be read or removed.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read or changed")]
     Io {
         path: String,
         #[source]

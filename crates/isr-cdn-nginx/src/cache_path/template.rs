@@ -1,9 +1,9 @@
 //! `proxy_cache_key`, read backwards: from the key of a file to the page it is a copy of.
 
-use isr_core::{InvalidOption, PageUrl, Target};
+use isr_core::{InvalidOption, PageUrl, QueryFilter, SiteOrigin, Target, UrlRules};
 
-/// The host of pages as they are compared here, where hosts are compared beside them.
-const NO_HOST: &str = "http://page.invalid";
+/// The origin of pages as they are compared here, where hosts are compared beside them.
+const NOWHERE: &str = "http://page.invalid";
 
 /// What `proxy_cache_key` says, as far as pages can be told by it.
 ///
@@ -15,6 +15,10 @@ pub(crate) struct Template {
     front: Vec<Part>,
     /// What stands after them.
     end: String,
+    /// Which parameters make a page.
+    rules: UrlRules,
+    /// [`NOWHERE`].
+    nowhere: SiteOrigin,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ enum Part {
 pub(crate) struct Copy {
     /// What stands in the key before the path and query, in lower case.
     pub(crate) site: String,
-    /// Path and query, on [`NO_HOST`]; `None` where no page is written so.
+    /// Path and query, on [`NOWHERE`]; `None` where no page is written so.
     pub(crate) page: Option<PageUrl>,
 }
 
@@ -44,7 +48,7 @@ pub(crate) struct Copy {
 pub(crate) struct Aim {
     /// What may stand before the path and query; `None` where that does not count.
     pub(crate) sites: Option<Vec<String>>,
-    /// What is purged there, on [`NO_HOST`].
+    /// What is purged there, on [`NOWHERE`].
     pub(crate) what: Target,
 }
 
@@ -67,7 +71,11 @@ impl Aim {
 
 impl Template {
     /// Reads a key's template.
-    pub(crate) fn parse(text: &str, proxy_host: Option<&str>) -> Result<Self, InvalidOption> {
+    pub(crate) fn parse(
+        text: &str,
+        proxy_host: Option<&str>,
+        query: QueryFilter,
+    ) -> Result<Self, InvalidOption> {
         let fault = |fault: String| InvalidOption::new("key", fault);
         let (front, end) = around_uri(text).ok_or_else(|| {
             fault("does not hold `$request_uri`, by which pages are told apart".to_owned())
@@ -121,6 +129,8 @@ impl Template {
         Ok(Self {
             front: parts,
             end: end.to_owned(),
+            rules: UrlRules::new(query),
+            nowhere: SiteOrigin::parse(NOWHERE).expect("it is an origin"),
         })
     }
 
@@ -158,7 +168,7 @@ impl Template {
         }
         Some(Copy {
             site: key[..key.len() - rest.len()].to_ascii_lowercase(),
-            page: on_no_host(uri),
+            page: self.page(uri),
         })
     }
 
@@ -167,11 +177,11 @@ impl Template {
         let (sites, what) = match target {
             Target::Url(page) => (
                 self.sites(page.host()),
-                Target::Url(on_no_host(page.path_and_query())?),
+                Target::Url(self.page(page.path_and_query())?),
             ),
             Target::Prefix(page) => (
                 self.sites(page.host()),
-                Target::Prefix(on_no_host(page.path())?),
+                Target::Prefix(self.page(page.path())?),
             ),
             Target::Host(host) if self.tells_hosts_apart() => {
                 (self.sites(host), Target::Everything)
@@ -188,6 +198,11 @@ impl Template {
             sites: Some(sites),
             what,
         })
+    }
+
+    fn page(&self, path_and_query: &str) -> Option<PageUrl> {
+        let page = self.rules.page(&self.nowhere, path_and_query).ok()?;
+        Some(page.url)
     }
 
     /// Every way in which a host may stand in keys, before the path and query.
@@ -284,16 +299,16 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && !text.ends_with(':') && text.bytes().all(is_usual)
 }
 
-fn on_no_host(path_and_query: &str) -> Option<PageUrl> {
-    PageUrl::parse(&format!("{NO_HOST}{path_and_query}")).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(text: &str, proxy_host: Option<&str>) -> Result<Template, InvalidOption> {
+        Template::parse(text, proxy_host, QueryFilter::default())
+    }
+
     fn template(text: &str) -> Template {
-        Template::parse(text, None).unwrap()
+        parse(text, None).unwrap()
     }
 
     fn url(url: &str) -> Target {
@@ -339,6 +354,19 @@ mod tests {
         ] {
             assert_eq!(template(text).read(key), None, "{key}");
         }
+    }
+
+    #[test]
+    fn parameters_that_make_no_page_do_not_count() {
+        let allow = QueryFilter::allow(["page"]).unwrap();
+        let template = Template::parse("$host$request_uri", None, allow).unwrap();
+        let target = url("https://a.example/a?page=2");
+        check(&template, &target, "a.example/a?session=1&page=2", true);
+        check(&template, &target, "a.example/a?session=1", false);
+        let none = QueryFilter::deny(Vec::<&str>::new()).unwrap();
+        let template = Template::parse("$host$request_uri", None, none).unwrap();
+        let target = url("https://a.example/a");
+        check(&template, &target, "a.example/a?utm_source=x", false);
     }
 
     #[test]
@@ -399,13 +427,13 @@ mod tests {
     #[test]
     fn nginx_own_default_needs_to_know_where_it_passes_requests_to() {
         let text = "$scheme$proxy_host$request_uri";
-        let template = Template::parse(text, Some("127.0.0.1:8080")).unwrap();
+        let template = parse(text, Some("127.0.0.1:8080")).unwrap();
         let target = url("https://any.example/a");
         check(&template, &target, "http127.0.0.1:8080/a", true);
         check(&template, &target, "http127.0.0.1:8081/a", false);
         assert_eq!(template.aim(&Target::Host("any.example".into())), None);
-        assert!(Template::parse(text, None).is_err());
-        assert!(Template::parse("$host$request_uri", Some("a")).is_err());
+        assert!(parse(text, None).is_err());
+        assert!(parse("$host$request_uri", Some("a")).is_err());
     }
 
     #[test]
@@ -429,7 +457,7 @@ mod tests {
             "$host.example$request_uri",
             "$cookie_user$request_uri",
         ] {
-            assert!(Template::parse(text, None).is_err(), "{text:?}");
+            assert!(parse(text, None).is_err(), "{text:?}");
         }
     }
 }

@@ -114,7 +114,7 @@ async fn a_stranger_purges_nothing_and_is_told_where_to_be_let_in() {
 #[tokio::test]
 async fn a_visitor_purges_nothing_at_the_origin() {
     let site = site().await;
-    for method in ["PURGE", "BAN", "refresh"] {
+    for method in ["PURGE", "BAN", "REFRESH"] {
         assert_eq!(site.status(method, "/a").await, 405, "{method}");
     }
     assert_eq!(site.origin.requests("/a"), 0);

@@ -67,6 +67,29 @@ async fn a_page_is_stale_while_it_is_revalidated() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_being_fetched_does_not_hold_up_its_purge() {
+    let site = Site::start().await;
+    site.origin.set_headers("/a", &[("xkey", "post:1")]);
+    site.origin.hold("/a");
+    let purges = async {
+        site.asked("/a", 1).await;
+        for target in [url("/a"), tag("post:1"), prefix("/a")] {
+            // A purge that had to wait would end by its timeout.
+            let receipt = site.purge(&[target], Mode::Hard).await.unwrap();
+            assert_eq!(receipt.accepted, 1);
+        }
+        site.origin.release();
+    };
+    let (version, ()) = tokio::join!(site.visit(HOST, "/a"), purges);
+    assert_eq!(version, 1);
+    // What arrived after the purge is what the next one is about.
+    site.origin.publish();
+    let receipt = site.purge(&[url("/a")], Mode::Hard).await.unwrap();
+    assert_eq!(receipt.copies, Some(1));
+    assert_eq!(site.visit(HOST, "/a").await, 2);
+}
+
+#[tokio::test]
 async fn a_tag_takes_its_pages_and_leaves_their_neighbours() {
     let site = Site::start().await;
     let tags = [
@@ -91,20 +114,23 @@ async fn a_tag_takes_its_pages_and_leaves_their_neighbours() {
 #[tokio::test]
 async fn all_variants_of_a_page_are_gone() {
     let site = Site::start().await;
-    site.origin
-        .set_headers("/a", &[("vary", "accept-language")]);
-    for mode in [Mode::Hard, Mode::Soft] {
-        for language in ["", "de", "en"] {
-            site.visit_in(HOST, "/a", language).await;
+    // A purge asks for no language: it finds a variant of the first page, and none of the second.
+    for (path, languages) in [("/a", ["", "de", "en"]), ("/b", ["de", "en", "fr"])] {
+        site.origin
+            .set_headers(path, &[("vary", "accept-language")]);
+        for mode in [Mode::Hard, Mode::Soft] {
+            for language in languages {
+                site.visit_in(HOST, path, language).await;
+            }
+            site.origin.publish();
+            let before = site.origin.requests(path);
+            let receipt = site.purge(&[url(path)], mode).await.unwrap();
+            assert_eq!(receipt.copies, Some(3), "{path}, {}", mode.as_str());
+            for language in languages {
+                site.visit_in(HOST, path, language).await;
+            }
+            site.asked(path, before + 3).await;
         }
-        site.origin.publish();
-        let before = site.origin.requests("/a");
-        let receipt = site.purge(&[url("/a")], mode).await.unwrap();
-        assert_eq!(receipt.copies, Some(3));
-        for language in ["", "de", "en"] {
-            site.visit_in(HOST, "/a", language).await;
-        }
-        site.asked("/a", before + 3).await;
     }
 }
 
@@ -161,6 +187,30 @@ async fn a_page_is_found_however_visitors_write_its_query() {
     // What only looks like such a parameter is one of the page's own.
     assert_eq!(site.visit(HOST, "/d?gclids=1&my_ga=2").await, 2);
     assert_eq!(site.origin.requests("/d?gclids=1&my_ga=2"), 1);
+}
+
+#[tokio::test]
+async fn the_origin_is_asked_for_what_edge_isr_calls_the_page() {
+    let site = Site::start().await;
+    for (written, page) in [
+        ("/AT&", "/AT&"),
+        ("/a&&b&utm_source=1", "/a&&b&utm_source=1"),
+        ("/a?utm_source=1", "/a"),
+        ("/a?&", "/a"),
+        ("/b?c=1&&b=2&utm_x&a?b=/?&", "/b?a?b=/?&b=2&c=1"),
+        ("/c?_gaz=1&a_gl=2&gclid", "/c?_gaz=1&a_gl=2"),
+        ("/d?redirect=/x?utm_source=1", "/d?redirect=/x?utm_source=1"),
+        ("/e?id[]=2&id[]=1", "/e?id%5B%5D=2&id%5B%5D=1"),
+        ("/e?id[]=1&id[]=2", "/e?id%5B%5D=1&id%5B%5D=2"),
+    ] {
+        let target = url(written);
+        assert_eq!(target, url(page), "{written} is that page");
+        let before = site.origin.requests(page);
+        site.visit(HOST, written).await;
+        assert_eq!(site.origin.requests(page), before + 1, "{written}");
+        let receipt = site.purge(&[target], Mode::Hard).await.unwrap();
+        assert_eq!(receipt.copies, Some(1), "{written}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use isr_core::Target;
+use isr_core::{QueryFilter, Target};
 use tempfile::TempDir;
 
 use super::*;
@@ -21,7 +21,8 @@ fn cache_of(most: usize) -> Cache {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("cache");
     fs::create_dir(&root).unwrap();
-    let template = Template::parse("$scheme://$host$request_uri", None).unwrap();
+    let template =
+        Template::parse("$scheme://$host$request_uri", None, QueryFilter::default()).unwrap();
     let index = Index::new(&root, template, most.try_into().unwrap());
     Cache { folder, index }
 }
@@ -169,6 +170,53 @@ fn prefixes_hosts_and_everything_hold_what_they_say() {
             );
         }
     }
+}
+
+#[test]
+fn what_looks_like_everything_removes_what_it_is() {
+    let mut cache = cache();
+    let kept = ["/", "/b", "/b/c?x", "/a", "/A/b"]
+        .map(|path| cache.put(&format!("https://a.example{path}"), 0));
+    let paths = [
+        "/*",
+        "/%2A",
+        "/**",
+        "/a*",
+        "/*/a",
+        "/.*",
+        "/a|/",
+        "/^",
+        "/$",
+        "/(.)",
+        "/?*",
+        "/%2e%2e%2f",
+    ];
+    for path in paths {
+        let page = PageUrl::parse(&format!("https://a.example{path}")).unwrap();
+        let place = cache.put(page.as_str(), 0);
+        assert_eq!(cache.purge(&[Target::Url(page.clone())]), 1, "{path}");
+        assert!(!place.exists());
+        // A prefix has no query, and that of the root is its host.
+        if page.path().len() > 1 {
+            let beneath = cache.put(&format!("{}/x", page.without_query()), 0);
+            cache.purge(&[Target::Prefix(page.without_query())]);
+            assert!(!beneath.exists(), "{path}");
+        }
+        assert!(kept.iter().all(|path| path.exists()), "{path}");
+    }
+    for host in [
+        "",
+        "*",
+        ".*",
+        "*.example",
+        "a.exampl",
+        "a.example/",
+        "a*",
+        "a.example|b",
+    ] {
+        assert_eq!(cache.purge(&[Target::Host(host.to_owned())]), 0, "{host:?}");
+    }
+    assert!(kept.iter().all(|path| path.exists()));
 }
 
 #[test]
