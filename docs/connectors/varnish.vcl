@@ -155,4 +155,8 @@ sub vcl_deliver {
     unset resp.http.xkey;
     unset resp.http.x-url;
     unset resp.http.x-host;
+    # Who warms a page wants to know how new it is; visitors do not.
+    if (!req.http.x-edge-isr-warmup) {
+        unset resp.http.x-edge-isr-generation;
+    }
 }
