@@ -28,4 +28,6 @@ mod serving;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]
+mod tiers;
+#[cfg(test)]
 mod tls;
