@@ -10,28 +10,26 @@ use isr_core::{JobKey, Phase, Receipt, Store, StoreError, Tier, TierReceipt, Tie
 /// Dead letters looked at in one round.
 const LOOKED_AT: usize = 1_000;
 
-/// Replays every revalidation that waits for nothing but tiers which answer again; says how many.
+/// Replays every revalidation and page that waits for nothing but tiers which answer again; says how many
+/// there were.
 pub(crate) async fn replay_for_tiers_that_are_back(
     store: &dyn Store,
     tiers: &[Tier],
 ) -> Result<u64, StoreError> {
-    let mut missed = Vec::new();
-    for letter in store.dead_letters(LOOKED_AT).await? {
-        let JobKey::Revalidation(id) = &letter.job else {
-            continue;
-        };
-        if let Some(receipt) = store.receipt(id).await?
-            && receipt.phase == Phase::Failed
-            && away(&receipt).next().is_some()
-        {
-            missed.push((letter.job, receipt));
-        }
-    }
     let mut answers = Answers::new(tiers);
     let mut back = Vec::new();
-    for (job, receipt) in missed {
-        if answers.all(&receipt).await {
-            back.push(job);
+    for letter in store.dead_letters(LOOKED_AT).await? {
+        let is_back = match &letter.job {
+            JobKey::Revalidation(id) => match store.receipt(id).await? {
+                Some(receipt) => answers.every_away(&receipt).await,
+                None => false,
+            },
+            // What is refused for good is given up on at once.
+            JobKey::Page(_) if letter.attempts > 1 => answers.every_foreign().await,
+            JobKey::Page(_) => false,
+        };
+        if is_back {
+            back.push(letter.job);
         }
     }
     if back.is_empty() {
@@ -47,8 +45,9 @@ pub(crate) async fn replay_for_tiers_that_are_back(
 
 /// The tiers of a receipt that were given up on for not being reached.
 fn away(receipt: &Receipt) -> impl Iterator<Item = &TierReceipt> {
+    let given_up = receipt.phase == Phase::Failed;
     let tiers = receipt.tiers.iter();
-    tiers.filter(|tier| tier.state == TierState::Failed && tier.away)
+    tiers.filter(move |tier| given_up && tier.state == TierState::Failed && tier.away)
 }
 
 /// Which tiers answer, each asked once.
@@ -65,10 +64,23 @@ impl<'t> Answers<'t> {
         }
     }
 
-    /// Whether every tier that a receipt waits for answers.
-    async fn all(&mut self, receipt: &Receipt) -> bool {
+    /// Whether a receipt waits for tiers that were away, and every one of them answers.
+    async fn every_away(&mut self, receipt: &Receipt) -> bool {
+        let mut some = false;
         for tier in away(receipt) {
+            some = true;
             if !self.answers(&tier.connector).await {
+                return false;
+            }
+        }
+        some
+    }
+
+    /// Whether every tier answers from which pages are purged one by one.
+    async fn every_foreign(&mut self) -> bool {
+        let tiers = self.tiers;
+        for tier in tiers.iter().filter(|tier| tier.capabilities().foreign) {
+            if !self.answers(tier.name()).await {
                 return false;
             }
         }

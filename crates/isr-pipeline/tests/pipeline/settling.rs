@@ -1,6 +1,7 @@
 //! A revalidation is settled only when nothing made from older data can appear any more.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::{World, by_tag, footprint, page, refused, targets, unreachable};
@@ -87,6 +88,24 @@ async fn a_page_is_purged_no_sooner_than_the_tier_asks_for() {
     });
     assert!(world.done(&receipt).await.settled);
     assert!(world.since(ended) >= minute);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_could_not_be_purged_while_a_tier_was_away_is_purged_once_it_is_back() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    let worker = world.start("one");
+    let _housekeeper = world.housekeeper();
+    let receipt = in_flight(&world).await;
+    cdn.away.store(true, Ordering::SeqCst);
+    while world.store.dead_letters(1).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(world.store.dead_letters(2).await.unwrap().len(), 1);
+    cdn.away.store(false, Ordering::SeqCst);
+    assert!(world.done(&receipt).await.settled);
     worker.stop().await;
 }
 
