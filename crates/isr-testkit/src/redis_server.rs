@@ -200,7 +200,8 @@ impl Drop for RedisServer {
     }
 }
 
-async fn free_port() -> u16 {
+/// A port of the loopback interface that nobody listened at a moment ago.
+pub(crate) async fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let address = listener.and_then(|listener| listener.local_addr());
     address

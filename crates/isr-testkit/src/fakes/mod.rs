@@ -4,12 +4,16 @@
 //! front of each stands a [`Front`], which keeps every request and misbehaves as a connection does.
 
 pub mod cloudflare;
+mod cloudfront;
+mod fastly;
 mod fault;
 mod front;
 mod token_bucket;
 pub mod webhook;
 
 pub use self::cloudflare::{Cloudflare, CloudflareAccount};
+pub use self::cloudfront::{CloudFront, Distribution};
+pub use self::fastly::{Fastly, FastlyService};
 pub use self::fault::Fault;
 pub use self::front::{Exchange, Front};
 pub use self::token_bucket::TokenBucket;
