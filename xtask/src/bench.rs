@@ -12,7 +12,11 @@ pub(crate) struct Bench {
     #[arg(value_enum)]
     measurement: Option<Measurement>,
     /// What the measurement is given, such as `--pages 10000`; see its `--help`.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, requires = "measurement")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        requires = "measurement"
+    )]
     arguments: Vec<String>,
 }
 

@@ -41,9 +41,13 @@ pub(super) enum Task {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Limit {
     pub(super) unit: RateUnit,
-    /// At once, after a pause. Where only an average is documented, what goes into one call.
-    pub(super) burst: u32,
+    /// What may be used at once besides what comes back: the whole bucket where one is documented, and
+    /// otherwise one call.
+    pub(super) at_once: u32,
+    /// What comes back.
     pub(super) per_second: f64,
+    /// What the model's bucket holds, beyond which it throttles.
+    pub(super) bucket: u32,
     /// What the pipeline may use at once because the average is one over a long time: it is left out
     /// when looking how well the rate is used.
     pub(super) left_out: u32,

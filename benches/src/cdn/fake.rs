@@ -34,8 +34,7 @@ pub(super) struct Counts {
 pub(super) struct Rate {
     /// Used of what was allowed from the first call to the last.
     pub(super) used: f64,
-    /// The most that was ever taken out of a bucket of the burst's size: above one, the limit was
-    /// exceeded.
+    /// The most that was ever missing in the bucket, of what it holds: above one, the limit was exceeded.
     pub(super) most: f64,
 }
 
@@ -120,20 +119,18 @@ fn used(taken: &[Taken], limit: &Limit) -> f64 {
     };
     let tokens: f64 = counted.iter().map(|(_, tokens)| f64::from(*tokens)).sum();
     let seconds = last.saturating_sub(*first).as_secs_f64();
-    let burst = if limit.left_out > 0 { 1 } else { limit.burst };
-    tokens / (f64::from(burst) + seconds * limit.per_second)
+    tokens / (f64::from(limit.at_once) + seconds * limit.per_second)
 }
 
 /// The most that was ever missing in the bucket, of what it holds: the calls of no stretch of time were
 /// more than that and what came back in it.
 fn most(taken: &[Taken], limit: &Limit) -> f64 {
     let (mut missing, mut most, mut before) = (0.0_f64, 0.0_f64, Duration::ZERO);
-    let holds = limit.burst.max(limit.left_out);
     for (at, tokens) in taken {
         let back = at.saturating_sub(before).as_secs_f64() * limit.per_second;
         missing = (missing - back).max(0.0) + f64::from(*tokens);
         most = most.max(missing);
         before = *at;
     }
-    most / f64::from(holds)
+    most / f64::from(limit.bucket)
 }

@@ -94,7 +94,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         .filter(|case| case.describe().contains(&options.only))
         .filter(|case| !options.no_memory || !case.is_for_memory)
         .collect();
-    ensure!(!cases.is_empty(), "no run has such a service and description");
+    ensure!(
+        !cases.is_empty(),
+        "no run has such a service and description"
+    );
     println!("Load average before the first run: {}", load_average()?);
     table::head();
     // A run with ten times the pages is compared with the one before it.

@@ -46,7 +46,9 @@ async fn bind(
             lifetime: Duration::from_hours(24 * 365),
         })
     });
-    let outcomes = store.bind(&binds.collect::<anyhow::Result<Vec<_>>>()?).await?;
+    let outcomes = store
+        .bind(&binds.collect::<anyhow::Result<Vec<_>>>()?)
+        .await?;
     ensure!(
         outcomes.iter().all(isr_core::BindOutcome::is_bound),
         "a page is superseded"
@@ -55,6 +57,9 @@ async fn bind(
 }
 
 fn page(n: u64) -> anyhow::Result<PageUrl> {
-    let url = format!("https://www.example.com/archive/section-{}/article-{n}", n % 97);
+    let url = format!(
+        "https://www.example.com/archive/section-{}/article-{n}",
+        n % 97
+    );
     Ok(PageUrl::parse(&url)?)
 }

@@ -199,7 +199,10 @@ fn peak_kib() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kib.context("Linux tells no peak of memory")?.trim().parse()?)
+    Ok(kib
+        .context("Linux tells no peak of memory")?
+        .trim()
+        .parse()?)
 }
 
 fn processor_seconds() -> anyhow::Result<f64> {

@@ -20,6 +20,9 @@ const ACCOUNT: CloudflareAccount = CloudflareAccount::ENTERPRISE;
 /// The most URLs of one request on the plan.
 const URLS_A_REQUEST: u32 = 500;
 
+/// URLs of one request by default.
+const DEFAULT_URLS: u32 = 30;
+
 /// Tags, one a call: the bucket of requests first, and then half a minute of what comes back.
 const TAGS: u64 = 2_000;
 
@@ -49,13 +52,19 @@ impl Service for Cloudflare {
             // An average over a second is documented, and nothing of a bucket.
             Task::PagesByUrl => Limit {
                 unit: RateUnit::Items,
-                burst: URLS_A_REQUEST,
+                at_once: if case.default_batches {
+                    DEFAULT_URLS
+                } else {
+                    URLS_A_REQUEST
+                },
+                bucket: ACCOUNT.urls_a_second,
                 per_second: ACCOUNT.urls_a_second.into(),
                 left_out: 0,
             },
             _ => Limit {
                 unit: RateUnit::Calls,
-                burst: ACCOUNT.bucket,
+                at_once: ACCOUNT.bucket,
+                bucket: ACCOUNT.bucket,
                 per_second: ACCOUNT.requests_a_second,
                 left_out: 0,
             },

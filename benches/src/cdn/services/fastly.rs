@@ -48,7 +48,8 @@ impl Service for Fastly {
     fn limit(&self, _: &Case) -> Option<Limit> {
         Some(Limit {
             unit: RateUnit::Items,
-            burst: 1,
+            at_once: 1,
+            bucket: AT_ONCE,
             per_second: PURGES_A_SECOND,
             left_out: AT_ONCE,
         })

@@ -39,7 +39,8 @@ impl Service for Webhook {
     fn limit(&self, _: &Case) -> Option<Limit> {
         Some(Limit {
             unit: RateUnit::Calls,
-            burst: BURST,
+            at_once: BURST,
+            bucket: BURST,
             per_second: CALLS_A_SECOND.into(),
             left_out: 0,
         })
