@@ -1,5 +1,6 @@
 //! What one run does.
 
+use std::fmt::Write as _;
 use std::str::FromStr;
 
 use isr_core::RateUnit;
@@ -111,7 +112,8 @@ impl Case {
             text.push_str(", default batches");
         }
         if self.speed > 1 {
-            text.push_str(&format!(", {} × real time", self.speed));
+            let speed = self.speed;
+            write!(text, ", {speed} × real time").expect("a string takes any text");
         }
         text
     }

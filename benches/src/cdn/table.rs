@@ -1,6 +1,6 @@
 //! How runs are told.
 
-use super::case::{Case, thousands};
+use super::case::{Case, Task, thousands};
 use super::fake::Counts;
 use super::pipeline::Run;
 
@@ -13,7 +13,9 @@ pub(super) fn head() {
 
 /// One run, compared in memory with a smaller one.
 pub(super) fn row(case: &Case, run: &Run, counts: &Counts, smaller: Option<&Run>) {
-    let rate = counts.rate.filter(|_| counts.calls > 1);
+    // A single call says nothing of a rate, and a storm is not there to use it.
+    let uses_rate = matches!(case.task, Task::PagesByUrl | Task::TagsOneByOne(_));
+    let rate = counts.rate.filter(|_| uses_rate);
     let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{share:.3}"));
     let ratio = smaller.map_or_else(String::new, |smaller| {
         let ratio = run.peak_kib as f64 / smaller.peak_kib as f64;
