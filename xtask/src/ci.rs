@@ -14,7 +14,9 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
         step("tidy", || tidy::run(workspace)),
         step("clippy", || clippy::run(workspace)),
         step("doc", || doc::run(workspace)),
-        step("test", || test::run(workspace, &mut counts)),
+        step("test", || {
+            test::run(workspace, test::Extent::Full, &mut counts)
+        }),
         step("demo", || demo::run(workspace)),
         step("e2e", || e2e::run(workspace)),
         step("deny", || deny::run(workspace)),

@@ -17,6 +17,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let python = system::ensure(&system::PYTHON)?;
     let nginx = system::ensure(&system::NGINX)?;
     let redis = system::ensure(&system::REDIS)?;
+    let varnish = system::ensure(&system::VARNISH)?;
+    system::ensure_module(&system::XKEY)?;
     let pages = pages(workspace)?;
     run::run(&mut workspace.cargo(["build", "--release"]))?;
 
@@ -37,6 +39,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
             ])
             .args([Path::new("--nginx"), &nginx])
             .args([Path::new("--redis-server"), &redis])
+            .args([Path::new("--varnishd"), &varnish])
             .args([Path::new("--pages"), &pages])
             .current_dir(&workspace.root),
     )

@@ -53,8 +53,13 @@ enum Command {
     Clippy,
     /// Builds the documentation, with warnings as errors.
     Doc,
-    /// Runs every test; installs a Redis server first where one is missing and may be installed.
-    Test,
+    /// Runs every test but those of what takes minutes to build; installs the servers they need first where
+    /// one is missing and may be installed.
+    Test {
+        /// Leave nothing out: the connector to CloudFront too, with the AWS SDK that it needs.
+        #[arg(long)]
+        full: bool,
+    },
     /// Runs the demo once and checks its timeline.
     Demo,
     /// Runs the program in front of a real site: about 500 pages of HTML, served by nginx.
@@ -80,7 +85,14 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         // These two end with the test counts, after anything there is to say of a failure.
         Command::Ci => return Ok(ci::run(&workspace)),
-        Command::Test => return test::run_and_report(&workspace),
+        Command::Test { full } => {
+            let extent = if *full {
+                test::Extent::Full
+            } else {
+                test::Extent::Everyday
+            };
+            return test::run_and_report(&workspace, extent);
+        }
         Command::Fmt => fmt::run(&workspace)?,
         Command::Tidy => tidy::run(&workspace)?,
         Command::Clippy => clippy::run(&workspace)?,

@@ -24,10 +24,40 @@ pub(crate) const REDIS: Program = Program {
     package: "redis-server",
 };
 
-/// nginx, as an origin.
+/// nginx, as an origin and as a cache to purge.
 pub(crate) const NGINX: Program = Program {
     names: &["nginx"],
     package: "nginx",
+};
+
+/// Varnish, as a cache to purge.
+pub(crate) const VARNISH: Program = Program {
+    names: &["varnishd"],
+    package: "varnish",
+};
+
+/// A file of a package that is no program: a module of a server.
+pub(crate) struct Module {
+    /// Where it may be, which depends on the machine's architecture.
+    pub(crate) places: &'static [&'static str],
+    /// The Debian package that brings it.
+    pub(crate) package: &'static str,
+}
+
+/// Varnish's module for purging by tag.
+pub(crate) const XKEY: Module = Module {
+    places: &[
+        "/usr/lib/x86_64-linux-gnu/varnish/vmods/libvmod_xkey.so",
+        "/usr/lib/aarch64-linux-gnu/varnish/vmods/libvmod_xkey.so",
+        "/usr/lib/varnish/vmods/libvmod_xkey.so",
+    ],
+    package: "varnish-modules",
+};
+
+/// nginx's module for purging.
+pub(crate) const CACHE_PURGE: Module = Module {
+    places: &["/usr/lib/nginx/modules/ngx_http_cache_purge_module.so"],
+    package: "libnginx-mod-http-cache-purge",
 };
 
 /// Python 3, for the scripts under `fixtures/`.
@@ -53,6 +83,42 @@ pub(crate) fn ensure(program: &Program) -> anyhow::Result<PathBuf> {
             program.names.join(" or ")
         )
     })
+}
+
+/// Makes sure that a module is there, or installs it.
+///
+/// # Errors
+///
+/// When it is missing and may not be installed (see [`install`]), or installing it failed.
+pub(crate) fn ensure_module(module: &Module) -> anyhow::Result<()> {
+    let is_there = || module.places.iter().any(|place| Path::new(place).is_file());
+    if is_there() {
+        return Ok(());
+    }
+    install(module.package)?;
+    if !is_there() {
+        bail!(
+            "installed {}, but there is still no {}",
+            module.package,
+            module.places.join(" or ")
+        );
+    }
+    Ok(())
+}
+
+/// Makes sure that Python can make environments of its own, as the tests do for what they install from
+/// its package index. Debian has that in a package by itself.
+///
+/// # Errors
+///
+/// When it cannot, and the package may not be installed (see [`install`]).
+pub(crate) fn ensure_venv() -> anyhow::Result<()> {
+    let python = ensure(&PYTHON)?;
+    let mut probe = Command::new(python);
+    probe.args(["-c", "import ensurepip, venv"]);
+    probe.stderr(std::process::Stdio::null());
+    let can = probe.status().context("cannot run python3")?.success();
+    if can { Ok(()) } else { install("python3-venv") }
 }
 
 /// Installs a Debian package, without starting any service it brings.
@@ -162,6 +228,15 @@ mod tests {
             package: "dash",
         });
         assert!(shell.is_some_and(|path| path.ends_with("sh")));
+    }
+
+    #[test]
+    fn a_module_is_a_file_in_one_of_its_places() {
+        let there = Module {
+            places: &["/no/such/module", "/proc/self/status"],
+            package: "none",
+        };
+        assert!(ensure_module(&there).is_ok());
     }
 
     #[test]

@@ -85,11 +85,11 @@ impl CdnConnector for CloudFrontConnector {
     }
 
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
-        let request = Request::of(batch, self.capabilities.tag.is_some())
+        let mut request = Request::of(batch, self.capabilities.tag.is_some())
             .map_err(|reason| self.refused(reason))?;
         let mut receipt = PurgeReceipt {
             accepted: request.targets,
-            rejected: request.rejected.clone(),
+            rejected: std::mem::take(&mut request.rejected),
             ..PurgeReceipt::default()
         };
         if request.items.is_empty() {

@@ -307,6 +307,9 @@ pub struct Progress {
     pub mourned: Vec<crate::SenderId>,
     /// How often it was looked whether the revalidation has settled, to no avail.
     pub looks: u32,
+    /// Whether the tier being purged has refused some items for good; the others are purged all the same.
+    #[serde(default)]
+    pub refused: bool,
 }
 
 impl Receipt {

@@ -158,8 +158,9 @@ impl Pages {
             let kept = urls.iter().filter(|url| tier.tier.hosts.serve_page(url));
             let kept: Vec<PageUrl> = kept.cloned().collect();
             let targets = self.targets(tier, &kept).await?;
-            if let Err(failure) = self.purge_from(tier, targets, position).await {
-                failed.extend(kept.into_iter().map(|url| (url, failure.clone())));
+            match self.purge_from(tier, targets, position).await {
+                Ok(refused) => failed.extend(refused),
+                Err(failure) => failed.extend(kept.into_iter().map(|url| (url, failure.clone()))),
             }
         }
         Ok(failed)
@@ -189,12 +190,13 @@ impl Pages {
         Ok(tags)
     }
 
+    /// Purges targets, and says which pages the tier refused while it took the others on.
     async fn purge_from(
         &self,
         tier: &TierClient,
         targets: Vec<Target>,
         position: &Position,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<(PageUrl, Failure)>, Failure> {
         let (name, can) = (tier.tier.name(), tier.tier.capabilities());
         if let Some(target) = targets.iter().find(|target| !can.takes(target)) {
             let error = format!("{name} cannot purge by {}", target.kind());
@@ -206,9 +208,14 @@ impl Pages {
         if let Some(error) = &outcome.failure {
             return Err(Failure::from(&**error));
         }
-        if let Some((target, reason)) = outcome.rejected.first() {
-            let error = format!("{name} refused {target}: {reason}");
-            return Err(Failure::lasting(error));
+        let mut refused = Vec::new();
+        for (target, reason) in outcome.rejected {
+            let failure = Failure::lasting(format!("{name} refused {target}: {reason}"));
+            match target {
+                Target::Url(url) => refused.push((url, failure)),
+                // Which pages have the tag is not told apart here.
+                _ => return Err(failure),
+            }
         }
         if can.observes_completion {
             for reference in outcome.references {
@@ -216,7 +223,7 @@ impl Pages {
                     .await?;
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Waits until a tier has carried a purge out.

@@ -77,6 +77,9 @@ impl Run {
         purged?;
         // Before it counts as accepted: whoever takes over has to wait for it to be carried out.
         self.save().await?;
+        if self.receipt.progress.refused {
+            return Err(Stop::GiveUp);
+        }
         self.receipt.tiers[index].state = TierState::Accepted;
         self.reach(Milestone::Purged);
         Ok(())
@@ -224,7 +227,7 @@ impl Run {
         if let Some((target, reason)) = outcome.rejected.first() {
             let name = tier.tier.name();
             self.receipt.tiers[index].error = Some(format!("{name} refused {target}: {reason}"));
-            return Err(Stop::GiveUp);
+            self.receipt.progress.refused = true;
         }
         let observed = tier.tier.capabilities().observes_completion;
         let references = outcome.references.into_iter().filter(|_| observed);

@@ -85,7 +85,9 @@ fn of_response(
                 verified,
                 took,
             };
-            if freshness == Freshness::TooOld {
+            // A cache that serves a stale copy fetches a new one behind it, and a copy from before anybody
+            // warmed the page does not say how old it is: who asks again finds the new one.
+            if matches!(freshness, Freshness::TooOld | Freshness::Unsaid) {
                 Verdict::Again {
                     outcome,
                     pause: None,
@@ -111,8 +113,10 @@ enum Freshness {
     Verified,
     /// Rendered under less, or served stale.
     TooOld,
-    /// Nothing that can be compared, or there was nothing to compare with.
-    Unknown,
+    /// Nothing that can be compared.
+    Unsaid,
+    /// It does not matter.
+    Any,
 }
 
 impl Freshness {
@@ -129,7 +133,8 @@ impl Freshness {
         ) {
             (Some(generation), Some(least)) if generation.covers(least) => Self::Verified,
             (Some(_), Some(_)) => Self::TooOld,
-            _ => Self::Unknown,
+            (None, Some(_)) => Self::Unsaid,
+            (_, None) => Self::Any,
         }
     }
 }
@@ -276,8 +281,8 @@ mod tests {
             ),
             (Some(generation(4).to_string()), Some(generation(5)), &again),
             (Some(foreign), Some(generation(5)), &again),
-            (Some("rubbish".to_owned()), Some(generation(5)), &unverified),
-            (None, Some(generation(5)), &unverified),
+            (Some("rubbish".to_owned()), Some(generation(5)), &again),
+            (None, Some(generation(5)), &again),
             (Some(generation(5).to_string()), None, &unverified),
             (None, None, &unverified),
         ];

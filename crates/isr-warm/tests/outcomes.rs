@@ -62,10 +62,15 @@ async fn check(responses: &[ResponseTemplate], expected: &str, requests: usize) 
 }
 
 #[tokio::test]
+async fn a_copy_that_does_not_say_how_old_it_is_is_asked_for_again() {
+    check(&[status(200), of_generation(5)], "warmed 200 verified", 2).await;
+    check(&[status(200)], "warmed 200", 3).await;
+}
+
+#[tokio::test]
 async fn an_answer_is_the_last_word() {
     check(&[of_generation(5)], "warmed 200 verified", 1).await;
     check(&[of_generation(6)], "warmed 200 verified", 1).await;
-    check(&[status(200)], "warmed 200", 1).await;
     check(&[status(404)], "gone 404", 1).await;
     check(&[status(410)], "gone 410", 1).await;
     check(&[status(403)], "failed status", 1).await;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use edge_isr::config::StoreConfig;
 use edge_isr::connectors::Registry;
 use edge_isr::core::Finding;
 use edge_isr::{SiteHandle, config, examine};
@@ -30,7 +31,8 @@ pub(super) async fn run(file: Option<&Path>, output: Output) -> Result<(), Failu
     let site = SiteHandle::open(loaded.config, &Registry::built_in(), Vec::new());
     let site = site.map_err(usage)?;
     let mut found = Vec::new();
-    note(&mut found, "store", [store(&site).await]);
+    let is_made = !matches!(&site.config().store, StoreConfig::Sqlite { path } if !path.exists());
+    note(&mut found, "store", [store(&site, is_made).await]);
     if let Some(origin) = &site.config().site.origin {
         note(
             &mut found,
@@ -38,7 +40,9 @@ pub(super) async fn run(file: Option<&Path>, output: Output) -> Result<(), Failu
             [reach(origin.host(), origin.scheme()).await],
         );
     }
-    for tier in site.tiers() {
+    // To look at the built-in edge would make the store.
+    let tiers = site.tiers().iter();
+    for tier in tiers.filter(|tier| is_made || tier.capabilities().foreign) {
         note(&mut found, tier.name(), examine(tier).await);
     }
     let wrong = found.iter().filter(|found| !found.good).count();
@@ -58,8 +62,13 @@ fn note(found: &mut Vec<Found>, part: &str, findings: impl IntoIterator<Item = F
     }));
 }
 
-async fn store(site: &SiteHandle) -> Finding {
+async fn store(site: &SiteHandle, is_made: bool) -> Finding {
     let kind = site.config().store.kind();
+    if !is_made {
+        return Finding::good(format!(
+            "the {kind} store is made when `edge-isr serve` first runs"
+        ));
+    }
     match timeout(PATIENCE, site.store().position()).await {
         Ok(Ok(_)) => Finding::good(format!("the {kind} store answers")),
         Ok(Err(error)) => Finding::bad(format!("{:#}", anyhow::Error::from(error))),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use isr_core::{CdnConnector, InvalidOption};
+use serde::de::DeserializeOwned;
 
 use super::Section;
 
@@ -20,12 +21,13 @@ pub struct ConnectorKind {
 }
 
 impl ConnectorKind {
-    /// A kind, and what makes its connectors. `connect` opens no connection: whether a service can be
-    /// reached is not known, and not needed, when a process starts.
+    /// A kind, and what makes its connectors of their name and their options: one, or one for each
+    /// machine that the options name. It opens no connection: whether a service can be reached is not
+    /// known, and not needed, when a process starts.
     #[must_use]
-    pub fn new(
+    pub fn new<O: DeserializeOwned>(
         kind: &'static str,
-        connect: impl Fn(&Section) -> Result<Vec<Arc<dyn CdnConnector>>, InvalidOption>
+        connect: impl Fn(&str, O) -> Result<Vec<Arc<dyn CdnConnector>>, InvalidOption>
         + Send
         + Sync
         + 'static,
@@ -33,7 +35,7 @@ impl ConnectorKind {
         Self {
             kind,
             secrets: &[],
-            connect: Arc::new(connect),
+            connect: Arc::new(move |section| connect(section.name(), section.options()?)),
         }
     }
 
@@ -63,7 +65,14 @@ impl Default for Registry {
 }
 
 /// Every kind that this crate can have, and the Cargo feature that has it.
-const KINDS: &[(&str, &str)] = &[];
+const KINDS: &[(&str, &str)] = &[
+    ("cloudflare", "cdn-cloudflare"),
+    ("cloudfront", "cdn-cloudfront"),
+    ("fastly", "cdn-fastly"),
+    ("nginx", "cdn-nginx"),
+    ("varnish", "cdn-varnish"),
+    ("webhook", "cdn-webhook"),
+];
 
 impl Registry {
     /// No kinds at all.
@@ -75,7 +84,38 @@ impl Registry {
     /// The kinds of this crate, as far as their Cargo features are switched on.
     #[must_use]
     pub fn built_in() -> Self {
-        Self::empty()
+        let registry = Self::empty();
+        #[cfg(feature = "cdn-cloudflare")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_cloudflare::KIND, isr_cdn_cloudflare::connect)
+                .with_secrets(&["token"]),
+        );
+        #[cfg(feature = "cdn-cloudfront")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_cloudfront::KIND, isr_cdn_cloudfront::connect)
+                .with_secrets(&["access_key_id", "secret_access_key", "session_token"]),
+        );
+        #[cfg(feature = "cdn-fastly")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_fastly::KIND, isr_cdn_fastly::connect)
+                .with_secrets(&["token"]),
+        );
+        #[cfg(feature = "cdn-nginx")]
+        let registry = registry.and(ConnectorKind::new(
+            isr_cdn_nginx::KIND,
+            isr_cdn_nginx::connect,
+        ));
+        #[cfg(feature = "cdn-varnish")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_varnish::KIND, isr_cdn_varnish::connect)
+                .with_secrets(&["secret"]),
+        );
+        #[cfg(feature = "cdn-webhook")]
+        let registry = registry.and(
+            ConnectorKind::new(isr_cdn_webhook::KIND, isr_cdn_webhook::connect)
+                .with_secrets(&["secret", "url"]),
+        );
+        registry
     }
 
     /// The same with one kind more, or another one of its name.
@@ -129,6 +169,28 @@ mod tests {
 
     use super::*;
 
+    /// A kind without options, and of nothing.
+    #[expect(clippy::unnecessary_wraps, reason = "it is what a kind has")]
+    fn nothing(_: &str, _: Dict) -> Result<Vec<Arc<dyn CdnConnector>>, InvalidOption> {
+        Ok(Vec::new())
+    }
+
+    #[test]
+    fn every_kind_is_known_or_says_its_feature() {
+        let registry = Registry::built_in();
+        for (kind, feature) in KINDS {
+            let known = registry.kinds().any(|known| known == *kind);
+            let refused = registry.connect(kind, &section()).map(|_| ()).unwrap_err();
+            let names_feature = refused.to_string().contains(feature);
+            assert_ne!(known, names_feature, "{refused}");
+        }
+        assert!(
+            registry
+                .kinds()
+                .all(|kind| KINDS.iter().any(|(known, _)| *known == kind))
+        );
+    }
+
     fn section() -> Section {
         Section::new("cdn".into(), Dict::new())
     }
@@ -141,7 +203,6 @@ mod tests {
             error.to_string(),
             "kind is `other`, and this build knows no kinds of connector at all"
         );
-        let nothing = |_: &Section| Ok(Vec::new());
         let registry = registry
             .and(ConnectorKind::new("one", nothing))
             .and(ConnectorKind::new("another", nothing));
@@ -155,7 +216,6 @@ mod tests {
 
     #[test]
     fn options_of_unknown_kinds_are_secret() {
-        let nothing = |_: &Section| Ok(Vec::new());
         let kind = ConnectorKind::new("one", nothing).with_secrets(&["token"]);
         let registry = Registry::empty().and(kind);
         assert!(registry.is_secret("one", "token") && !registry.is_secret("one", "zone"));

@@ -1,12 +1,14 @@
 //! One call, tried again while that may help.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    Capabilities, CdnConnector, Clock, ConnectorError, Event, PurgeBatch, PurgeReceipt, RateBudget,
-    RateLimit, RateUnit, Recorder, StoreError, Taken,
+    Capabilities, CdnConnector, Clock, Completion, ConnectorError, Event, PurgeBatch, PurgeReceipt,
+    RateBudget, RateLimit, RateUnit, Recorder, Reference, StoreError, Taken,
 };
+use parking_lot::Mutex;
 
 use super::queue::Load;
 use crate::{WorkerOptions, backoff};
@@ -23,6 +25,15 @@ pub(crate) struct CallOptions {
     /// The longest delay that is waited for within a call.
     pub(crate) longest_delay: Duration,
 }
+
+/// How long a tier may go on asking for fewer calls before that counts as a failure.
+const LONGEST_BUSY: Duration = Duration::from_mins(10);
+
+/// Purges that a busy tier is asked about before it is waited for.
+const POLLED_AT_ONCE: usize = 20;
+
+/// Purges under way that are kept in mind.
+const REMEMBERED: usize = 1_000;
 
 /// The longest that a call waits before it is made again; whoever is to wait longer is put off.
 const LONGEST_WITHIN: Duration = Duration::from_secs(30);
@@ -51,6 +62,8 @@ pub(super) struct Caller {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Arc<dyn Recorder>,
     pub(super) options: CallOptions,
+    /// What the tier was last seen to carry out still, oldest first.
+    pub(super) under_way: Arc<Mutex<VecDeque<Reference>>>,
 }
 
 /// A call that has ended.
@@ -82,6 +95,8 @@ impl Caller {
         let batch = PurgeBatch::new(load.targets.clone(), load.mode, load.position.clone())
             .expect("calls are made of queues that are not empty");
         let mut attempts = 1;
+        let mut failures = 0;
+        let started = self.clock.now();
         loop {
             let answer = self.connector.purge(&batch).await;
             self.recorder.record(&Event::PurgeCalled {
@@ -89,21 +104,33 @@ impl Caller {
                 ok: answer.is_ok(),
                 items: batch.targets().len() as u64,
             });
+            let waited = self.clock.now().saturating_sub(started);
             let delay = match &answer {
-                Err(error) if error.is_retryable() && attempts < self.options.attempts => {
-                    self.delay(error, attempts)
+                // That a service is busy is no failure, as long as it does not stay so.
+                Err(ConnectorError::RateLimited { retry_after, .. }) if waited < LONGEST_BUSY => {
+                    self.within(retry_after.unwrap_or(self.options.first_delay), attempts)
+                }
+                Err(error) if error.is_retryable() => {
+                    failures += 1;
+                    (failures < self.options.attempts)
+                        .then(|| self.within(Duration::ZERO, failures))
+                        .flatten()
                 }
                 _ => None,
             };
             let Some(delay) = delay else {
+                self.remember(&answer);
                 return Ended {
                     load,
                     attempts: attempts.into(),
                     answer,
                 };
             };
-            if let (Err(ConnectorError::RateLimited { .. }), Some(limit)) = (&answer, &limit) {
-                self.pause(limit, delay).await;
+            if matches!(answer, Err(ConnectorError::RateLimited { .. })) {
+                self.make_room().await;
+                if let Some(limit) = &limit {
+                    self.pause(limit, delay).await;
+                }
             }
             self.clock.sleep(delay).await;
             if let Some(limit) = &limit {
@@ -114,13 +141,42 @@ impl Caller {
     }
 
     /// How long to wait before trying again; `None` when that is longer than a call may wait.
-    fn delay(&self, error: &ConnectorError, failures: u32) -> Option<Duration> {
-        let asked = error.retry_after().unwrap_or_default();
-        if asked > self.options.longest_delay {
-            return None;
-        }
+    fn within(&self, asked: Duration, times: u32) -> Option<Duration> {
         let (first, longest) = (self.options.first_delay, self.options.longest_delay);
-        Some(asked + backoff::jittered(first, longest, failures))
+        (asked <= longest).then(|| asked + backoff::jittered(first, longest, times))
+    }
+
+    /// Keeps in mind what the tier carries out later: as long as that is under way, it may take on no more.
+    fn remember(&self, answer: &Result<PurgeReceipt, ConnectorError>) {
+        let observed = self.connector.capabilities().observes_completion;
+        if let Ok(PurgeReceipt {
+            reference: Some(reference),
+            ..
+        }) = answer
+            && observed
+        {
+            let mut under_way = self.under_way.lock();
+            under_way.push_back(reference.clone());
+            if under_way.len() > REMEMBERED {
+                under_way.pop_front();
+            }
+        }
+    }
+
+    /// Asks a tier that has too much to do what it has finished, oldest first. Connectors learn by it that
+    /// there is room again.
+    async fn make_room(&self) {
+        for _ in 0..POLLED_AT_ONCE {
+            let oldest = self.under_way.lock().front().cloned();
+            let Some(oldest) = oldest else { return };
+            match self.connector.poll(&oldest).await {
+                Ok(Completion::Complete) => {}
+                // Not known any more, so not under way.
+                Err(error) if !error.is_retryable() => {}
+                Ok(Completion::Pending { .. }) | Err(_) => return,
+            }
+            self.under_way.lock().retain(|known| *known != oldest);
+        }
     }
 
     /// Holds everybody back from a tier that asked for that. That they cannot be told is no reason not

@@ -55,6 +55,7 @@ impl Dispatcher {
             clock: Arc::clone(clock),
             recorder: Arc::clone(recorder),
             options,
+            under_way: Arc::default(),
         };
         let dispatcher = Self {
             caller,

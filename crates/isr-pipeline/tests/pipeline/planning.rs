@@ -4,8 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use isr_core::{
-    Ability, Capabilities, Cost, Dialect, EscalateTo, Escalation, HostPatterns, Phase, RateLimit,
-    RateUnit, Receipt, Revalidator as _, Source, TagHeader, TagSupport, Target, Targets, unlisted,
+    Ability, Capabilities, ConnectorError, Cost, Dialect, EscalateTo, Escalation, HostPatterns,
+    Phase, RateLimit, RateUnit, Receipt, Revalidator as _, Source, TagHeader, TagSupport, Target,
+    Targets, unlisted,
 };
 use isr_pipeline::{WorkerOptions, plan};
 
@@ -393,4 +394,57 @@ async fn a_plan_says_what_would_be_called_how_long_it_takes_and_what_it_costs() 
     assert_eq!(tier.takes, Some(Duration::from_mins(3)));
     assert_eq!(tier.dollars, Some(0.225));
     assert_eq!(world.journal(), [""; 0], "nothing is done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_a_tier_refuses_keep_no_other_from_being_purged() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", in_batches_of(2));
+    *cdn.rejected.lock() = Some(Target::Url(page("/1")));
+    for n in 0..6 {
+        world.bind(&format!("/{n}"), &["list"]).await;
+    }
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let worker = world.start("one");
+    let failed = world.done(&receipt).await;
+    assert_eq!(failed.phase, Phase::Failed);
+    let tier = &failed.tiers[0];
+    assert_eq!((tier.calls, tier.accepted, tier.rejected), (3, 5, 1));
+    let error = tier.error.as_deref().unwrap();
+    assert_eq!(error, "cdn refused https://site.example/1: it is of no use");
+    assert_eq!(world.journal().join(" ").matches('/').count(), 6);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_is_busy_is_asked_what_it_has_finished_and_waited_for() {
+    let mut world = World::new();
+    let cdn = world.tier(
+        "cdn",
+        Capabilities {
+            observes_completion: true,
+            ..in_batches_of(1)
+        },
+    );
+    for n in 0..3 {
+        world.bind(&format!("/{n}"), &["list"]).await;
+    }
+    let busy = |connector| ConnectorError::RateLimited {
+        connector,
+        reason: "too much in progress".into(),
+        retry_after: Some(Duration::from_secs(5)),
+    };
+    let worker = world.start("one");
+    world.bind("/first", &["first"]).await;
+    let first = world.revalidate_with(&["first"], unwarmed()).await;
+    world.done(&first).await;
+    cdn.refuse(20, busy);
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let done = world.done(&receipt).await;
+    assert_eq!((done.phase, done.failures), (Phase::Done, 0));
+    assert_eq!(
+        world.journal()[..3],
+        ["cdn hard /first", "cdn complete", "cdn complete"]
+    );
+    worker.stop().await;
 }

@@ -31,6 +31,8 @@ pub(crate) struct ModelTier {
     journal: Journal,
     /// Answers to the next calls; afterwards every call succeeds.
     pub(crate) answers: Mutex<VecDeque<ConnectorError>>,
+    /// What it refuses by itself.
+    pub(crate) rejected: Mutex<Option<Target>>,
     /// Whether it cannot be reached.
     pub(crate) away: AtomicBool,
     /// How long it takes to answer a call.
@@ -89,9 +91,15 @@ impl CdnConnector for ModelTier {
             targets.join(" ")
         );
         self.journal.lock().push(line);
-        let accepted = targets.len() as u64;
+        let rejected = self.rejected.lock().clone();
+        let rejected = rejected.filter(|target| batch.targets().contains(target));
+        let accepted = (targets.len() - rejected.iter().len()) as u64;
         Ok(PurgeReceipt {
             accepted,
+            rejected: rejected
+                .map(|target| (target, "it is of no use".to_owned()))
+                .into_iter()
+                .collect(),
             reference: Some(Reference("r".into())),
             ..PurgeReceipt::default()
         })
@@ -185,6 +193,7 @@ impl World {
             capabilities,
             journal: Arc::clone(&self.journal),
             answers: Mutex::default(),
+            rejected: Mutex::default(),
             away: AtomicBool::new(false),
             latency: Mutex::default(),
             pending: Mutex::default(),
