@@ -6,8 +6,10 @@
     reason = "what is counted here stays far below 2^52"
 )]
 
+mod cdn;
 mod graph_redis;
 mod graph_sqlite;
+mod processor;
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +22,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Measurement {
+    /// Purging very many pages from models of CDNs: calls, use of their rates, and memory.
+    Cdn(cdn::Options),
+    /// A part of a run of `cdn`, in a process of its own.
+    #[command(subcommand, hide = true)]
+    CdnPart(cdn::Part),
     /// The store in Redis: binding, memory and resolving, beside a bare script and django-edge-isr.
     GraphRedis(graph_redis::Options),
     /// The embedded store: loading, binding, reading while it is written, its size on disk.
@@ -29,6 +36,8 @@ enum Measurement {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().measurement {
+        Measurement::Cdn(options) => cdn::run(options).await,
+        Measurement::CdnPart(part) => cdn::run_part(part).await,
         Measurement::GraphRedis(options) => graph_redis::run(options).await,
         Measurement::GraphSqlite(options) => graph_sqlite::run(options).await,
     }

@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
+mod bench;
 mod ci;
 mod clippy;
 mod demo;
@@ -41,7 +42,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs every command below in this order, and ends with the seconds of each and the test counts.
+    /// Runs every command below in this order, all but `bench`, and ends with the seconds of each and the
+    /// test counts.
     Ci,
     /// Checks the formatting; `cargo fmt` mends it.
     Fmt,
@@ -64,6 +66,8 @@ enum Command {
     E2e,
     /// Checks what the dependency tree holds: bans, licences, sources.
     Deny,
+    /// Measures what `docs/benchmarks.md` tells.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -96,6 +100,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Demo => demo::run(&workspace)?,
         Command::E2e => e2e::run(&workspace)?,
         Command::Deny => deny::run(&workspace)?,
+        Command::Bench(bench) => bench::run(&workspace, bench)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,8 @@ use std::ops::{Add, Sub};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::processor::processor_time;
+
 /// Time that passed, and time in which a processor worked for this process. The latter says more on a
 /// machine that does other things too.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +45,6 @@ impl Add for Spent {
             processor: self.processor + other.processor,
         }
     }
-}
-
-/// User and system time, as Linux counts it in hundredths of a second (proc(5), `/proc/pid/stat`).
-fn processor_time() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let (_, after_name) = stat.rsplit_once(") ")?;
-    let mut fields = after_name.split(' ').skip(11);
-    let mut ticks = || fields.next()?.parse::<u64>().ok();
-    Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
 }
 
 pub(super) fn rate(what: &str, pages: u64, spent: Spent) {

@@ -23,6 +23,18 @@ impl Run {
         }
         // Still to be asked about when this is taken up again.
         self.receipt.tiers[index].state = TierState::Sent;
+        self.confirm_so_far(index, tier).await?;
+        self.receipt.tiers[index].state = TierState::Confirmed;
+        Ok(())
+    }
+
+    /// Waits until everything that a tier has taken on by now has been carried out. It may take on no
+    /// more before that, and would never be seen to be done if it were not asked.
+    pub(crate) async fn confirm_so_far(
+        &mut self,
+        index: usize,
+        tier: &Arc<dyn CdnConnector>,
+    ) -> Result<(), Stop> {
         while let Some(reference) = self.receipt.progress.references.last().cloned() {
             let answer = self.holding(tier.poll(&Reference(reference))).await?;
             match answer.map_err(|error| self.failed_call(index, &error))? {
@@ -36,7 +48,6 @@ impl Run {
                 Completion::Pending { retry_after } => return Err(Stop::Later(retry_after)),
             }
         }
-        self.receipt.tiers[index].state = TierState::Confirmed;
         Ok(())
     }
 }

@@ -1,19 +1,15 @@
 //! Purging the tiers, nearest the origin first.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use isr_core::{
-    Capabilities, ConnectorError, Milestone, Mode, PageUrl, Target, TierReceipt, TierState, chain,
-};
+use isr_core::{ConnectorError, Milestone, Mode, PageUrl, Target, TierReceipt, TierState, chain};
 
 use crate::client::{Outcome, TierClient};
 use crate::done::Deed;
+use crate::gathered::{Gathered, page_of};
 use crate::revalidation::{Run, Stop};
+use crate::under_way::{Ordered, Portions, UnderWay};
 use crate::walk::{Place, Portion, Walk, WalkError};
-
-/// The most pages that one revalidation has under way at a tier.
-const MOST_AT_ONCE: usize = 5_000;
 
 impl Run {
     /// Purges every tier that has not been purged, and waits for those that say when they are done.
@@ -68,9 +64,37 @@ impl Run {
 
     /// Has everything purged that the tier may keep of the targets, and saves how far that has come.
     async fn purge_tier(&mut self, index: usize, tier: &TierClient) -> Result<(), Stop> {
+        let mut under_way = UnderWay::default();
+        let purged = self.walk_and_order(index, tier, &mut under_way).await;
+        if let Err(Stop::Failed { .. } | Stop::GiveUp) = purged {
+            // What is under way counts all the same, though the walk begins again before it.
+            let error = self.receipt.tiers[index].error.clone();
+            for order in under_way {
+                let _ = self.answered(index, tier, order).await;
+            }
+            self.receipt.tiers[index].error = error;
+        }
+        purged?;
+        // Before it counts as accepted: whoever takes over has to wait for it to be carried out.
+        self.save().await?;
+        if self.receipt.progress.refused {
+            return Err(Stop::GiveUp);
+        }
+        self.receipt.tiers[index].state = TierState::Accepted;
+        self.reach(Milestone::Purged);
+        Ok(())
+    }
+
+    /// Walks over everything that the tier may keep, and has it purged while it walks on.
+    async fn walk_and_order(
+        &mut self,
+        index: usize,
+        tier: &TierClient,
+        under_way: &mut UnderWay,
+    ) -> Result<(), Stop> {
         let shared = Arc::clone(&self.shared);
         let targets = self.receipt.targets.as_slice().to_vec();
-        let limit = pages_per_call(tier.tier.capabilities());
+        let portions = Portions::of(tier.tier.capabilities());
         let progress = &self.receipt.progress;
         let start = Place {
             target: progress.target,
@@ -94,23 +118,40 @@ impl Run {
                     return Err(Stop::GiveUp);
                 }
             }
-            if gathered.len() >= limit.saturating_mul(tier.tier.capabilities().concurrency.get()) {
-                let full = gathered.take_full_calls(limit);
-                self.have_purged(index, tier, full).await?;
-                self.stand_at(gathered.place().unwrap_or(walk.place()));
-                self.save().await?;
+            loop {
+                let from = gathered.place().unwrap_or(walk.place()).clone();
+                let Some(full) = gathered.take_full_calls(portions) else {
+                    break;
+                };
+                self.order(index, tier, under_way, from, full).await?;
             }
         }
-        self.have_purged(index, tier, gathered.take_all()).await?;
-        self.stand_at(walk.place());
-        // Before it counts as accepted: whoever takes over has to wait for it to be carried out.
-        self.save().await?;
-        if self.receipt.progress.refused {
-            return Err(Stop::GiveUp);
+        let from = gathered.place().unwrap_or(walk.place()).clone();
+        let rest = gathered.take_all();
+        self.order(index, tier, under_way, from, rest).await?;
+        while !under_way.is_empty() {
+            self.first_answered(index, tier, under_way, walk.place())
+                .await?;
         }
-        self.receipt.tiers[index].state = TierState::Accepted;
-        self.reach(Milestone::Purged);
+        self.stand_at(walk.place());
         Ok(())
+    }
+
+    /// Waits for the order that was made first, and saves that everything before the next one has been
+    /// purged, or everything before `rest` if it was the last.
+    async fn first_answered(
+        &mut self,
+        index: usize,
+        tier: &TierClient,
+        under_way: &mut UnderWay,
+        rest: &Place,
+    ) -> Result<(), Stop> {
+        let Some(order) = under_way.pop_front() else {
+            return Ok(());
+        };
+        self.answered(index, tier, order).await?;
+        self.stand_at(under_way.front().map_or(rest, |next| &next.from));
+        self.save().await
     }
 
     fn stand_at(&mut self, place: &Place) {
@@ -135,21 +176,47 @@ impl Run {
         Ok(portion.native.into_iter().chain(urls).collect())
     }
 
-    /// Has targets purged, and takes note of what came of it.
-    async fn have_purged(
+    /// Asks for targets to be purged that were found from a place on, once not too much is under way.
+    async fn order(
         &mut self,
         index: usize,
         tier: &TierClient,
+        under_way: &mut UnderWay,
+        from: Place,
         targets: Vec<Target>,
     ) -> Result<(), Stop> {
         if targets.is_empty() {
             return Ok(());
         }
+        let can = tier.tier.capabilities();
+        while under_way.len() >= Portions::of(can).orders {
+            self.first_answered(index, tier, under_way, &from).await?;
+        }
+        if can.observes_completion {
+            self.confirm_so_far(index, tier.connector()).await?;
+        }
         self.receipt.tiers[index].state = TierState::Sent;
         let (mode, position) = (self.receipt.options.mode, self.position()?);
-        let pages: Vec<PageUrl> = targets.iter().filter_map(page_of).cloned().collect();
-        let ordered = self.holding(tier.purge(targets, mode, position));
-        let outcome = ordered.await?.ok_or_else(|| Stop::Failed {
+        under_way.push_back(Ordered {
+            from,
+            pages: targets.iter().filter_map(page_of).cloned().collect(),
+            answer: tier.order(targets, mode, position),
+        });
+        Ok(())
+    }
+
+    /// Waits for an order, and takes note of what came of it.
+    async fn answered(
+        &mut self,
+        index: usize,
+        tier: &TierClient,
+        order: Ordered,
+    ) -> Result<(), Stop> {
+        let outcome = match order.answer {
+            Some(answer) => self.holding(answer).await?.ok(),
+            None => None,
+        };
+        let outcome = outcome.ok_or_else(|| Stop::Failed {
             error: format!("the call to {} broke down", tier.tier.name()),
             retry_after: None,
         })?;
@@ -166,7 +233,8 @@ impl Run {
         let references = outcome.references.into_iter().filter(|_| observed);
         let references: Vec<Arc<str>> = references.collect();
         // Which of several calls a page was in is not known here, so whoever relies on it waits for all.
-        self.note(&pages, &purged_from(tier, mode), &references)?;
+        let deed = purged_from(tier, self.receipt.options.mode);
+        self.note(&order.pages, &deed, &references)?;
         let known = &mut self.receipt.progress.references;
         known.extend(
             references
@@ -253,62 +321,6 @@ impl Run {
     }
 }
 
-/// What has been found and not been sent, and where each part of it was found.
-#[derive(Debug, Default)]
-struct Gathered {
-    targets: VecDeque<Target>,
-    /// Where the walk stood before it found the next so many targets.
-    found_from: VecDeque<(Place, usize)>,
-}
-
-impl Gathered {
-    fn add(&mut self, from: Place, targets: Vec<Target>) {
-        if !targets.is_empty() {
-            self.found_from.push_back((from, targets.len()));
-            self.targets.extend(targets);
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.targets.len()
-    }
-
-    /// Where to begin again so as to find everything that is still here.
-    fn place(&self) -> Option<&Place> {
-        self.found_from.front().map(|(place, _)| place)
-    }
-
-    /// All but the pages at the end that would not fill a call.
-    fn take_full_calls(&mut self, pages_per_call: usize) -> Vec<Target> {
-        let pages = self.targets.iter().rev().map_while(page_of).count();
-        self.take(self.len() - pages % pages_per_call)
-    }
-
-    fn take_all(&mut self) -> Vec<Target> {
-        self.take(self.len())
-    }
-
-    fn take(&mut self, count: usize) -> Vec<Target> {
-        let mut left = count;
-        while let Some((_, found)) = self.found_from.front_mut() {
-            if *found > left {
-                *found -= left;
-                break;
-            }
-            left -= *found;
-            self.found_from.pop_front();
-        }
-        self.targets.drain(..count).collect()
-    }
-}
-
-const fn page_of(target: &Target) -> Option<&PageUrl> {
-    match target {
-        Target::Url(url) => Some(url),
-        _ => None,
-    }
-}
-
 fn note_in(tier: &mut TierReceipt, outcome: &Outcome) {
     tier.calls += outcome.calls;
     tier.accepted += outcome.accepted;
@@ -328,14 +340,4 @@ fn purged_from(tier: &TierClient, asked: Mode) -> Deed {
         Mode::Hard
     };
     Deed::Purged(tier.tier.name().to_owned(), mode)
-}
-
-/// The most pages in one call that purges by URL.
-fn pages_per_call(can: &Capabilities) -> usize {
-    let limit = can.url.as_ref().and_then(|ability| {
-        let items = ability.items_per_call?.get();
-        let each = usize::try_from(ability.items_per_target.get()).unwrap_or(usize::MAX);
-        Some((items / each).max(1))
-    });
-    limit.unwrap_or(MOST_AT_ONCE).min(MOST_AT_ONCE)
 }

@@ -64,6 +64,17 @@ impl TierClient {
         if targets.is_empty() {
             return Some(Outcome::default());
         }
+        self.order(targets, mode, position)?.await.ok()
+    }
+
+    /// Has targets purged, at least one, each of which the tier takes as it is; who drops the answer
+    /// no longer wants them purged. `None` when the worker stops.
+    pub(crate) fn order(
+        &self,
+        targets: Vec<Target>,
+        mode: Mode,
+        position: Position,
+    ) -> Option<oneshot::Receiver<Outcome>> {
         let (answer, outcome) = oneshot::channel();
         let order = Order {
             targets,
@@ -72,6 +83,6 @@ impl TierClient {
             answer,
         };
         self.orders.send(order).ok()?;
-        outcome.await.ok()
+        Some(outcome)
     }
 }

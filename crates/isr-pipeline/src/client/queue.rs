@@ -79,10 +79,14 @@ impl Queue {
         }
     }
 
-    /// Whether no more would fit into the next call.
+    /// Whether no more would fit into the next call: nothing like the last of what waits.
     pub(super) fn is_full(&self, can: &Capabilities) -> bool {
         let mut filling = Filling::default();
-        self.waiting.iter().any(|target| !filling.take(target, can))
+        let like_the_last = self.waiting.back();
+        self.waiting
+            .iter()
+            .chain(like_the_last)
+            .any(|target| !filling.take(target, can))
     }
 
     /// What the next call would count as.

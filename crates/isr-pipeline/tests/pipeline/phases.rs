@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::support::{Running, World, by_tag, by_url, edge, hard, refused, unreachable};
+use crate::support::{Running, World, by_tag, by_url, edge, hard, refused, unreachable, unwarmed};
 use isr_core::{
     Ability, Capabilities, ConnectorError, JobKey, Phase, Receipt, RevalidateOptions, Source,
     Targets, TierState,
@@ -73,6 +73,35 @@ async fn calls_hold_no_more_than_the_tier_takes() {
         ["cdn hard /0 /1", "cdn hard /2 /3", "cdn hard /4"]
     );
     assert_eq!((done.tiers[0].calls, done.tiers[0].accepted), (3, 5));
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_says_when_it_is_done_is_asked_before_it_is_given_more() {
+    let mut world = World::new();
+    let two = NonZeroUsize::new(2).unwrap();
+    let cdn = world.tier(
+        "cdn",
+        Capabilities {
+            url: Some(Ability::UNLIMITED.in_batches_of(two)),
+            observes_completion: true,
+            ..by_url()
+        },
+    );
+    *cdn.pending.lock() = 3;
+    for n in 0..5 {
+        world.bind(&format!("/{n}"), &["list"]).await;
+    }
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let done = world.done(&receipt).await;
+    assert_eq!((done.tiers[0].calls, done.tiers[0].accepted), (3, 5));
+    let what: Vec<String> = world
+        .journal()
+        .iter()
+        .map(|line| line[..8].to_owned())
+        .collect();
+    assert_eq!(what, ["cdn hard", "cdn comp"].repeat(3));
     worker.stop().await;
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use isr_core::{
     Ability, Capabilities, ConnectorError, Cost, Dialect, EscalateTo, Escalation, HostPatterns,
-    Phase, RateLimit, RateUnit, Receipt, RevalidateOptions, Revalidator as _, Source, TagHeader,
-    TagSupport, Target, Targets, unlisted,
+    Phase, RateLimit, RateUnit, Receipt, Revalidator as _, Source, TagHeader, TagSupport, Target,
+    Targets, unlisted,
 };
 use isr_pipeline::{WorkerOptions, plan};
 
-use crate::support::{Running, World, alone, by_tag, by_url, hard, page};
+use crate::support::{Running, World, alone, by_tag, by_url, page, unreachable, unwarmed};
 
 /// A CDN that takes so many URLs in a call.
 fn in_batches_of(items: usize) -> Capabilities {
@@ -26,13 +26,6 @@ fn gathering(name: &str) -> WorkerOptions {
     WorkerOptions {
         coalesce: Duration::from_secs(1),
         ..alone(name)
-    }
-}
-
-fn unwarmed() -> RevalidateOptions {
-    RevalidateOptions {
-        warm: false,
-        ..hard()
     }
 }
 
@@ -55,6 +48,21 @@ async fn a_storm_of_changes_becomes_one_call() {
     }
     assert_eq!(world.journal().len(), 1);
     assert_eq!(world.journal()[0].matches("post:").count(), 50);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_exactly_full_waits_for_nobody() {
+    let mut world = World::new();
+    world.tier("cdn", in_batches_of(2));
+    world.bind("/1", &["list"]).await;
+    world.bind("/2", &["list"]).await;
+    let start = world.clock.now();
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let worker = Running::start(world.worker_with(gathering("one")));
+    world.done(&receipt).await;
+    let took = world.since(start);
+    assert!(took < Duration::from_secs(1), "{took:?}");
     worker.stop().await;
 }
 
@@ -104,6 +112,56 @@ async fn a_walk_of_many_pages_leaves_no_call_half_empty() {
     let worker = Running::start(world.worker_with(options));
     let done = world.done(&receipt).await;
     assert_eq!((done.tiers[0].calls, done.tiers[0].accepted), (15, 100));
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_walk_of_many_pages_only_the_calls_that_failed_are_made_again() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", in_batches_of(500));
+    cdn.refuse(1, unreachable);
+    for n in 0..1_200 {
+        world.bind(&format!("/{n}"), &["list"]).await;
+    }
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let worker = world.start("one");
+    let done = world.done(&receipt).await;
+    assert_eq!((done.tiers[0].calls, done.tiers[0].accepted), (4, 1_200));
+    let purged = world.journal().join(" ");
+    assert_eq!(purged.matches(" /").count(), 1_200, "each page once");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tiers_rate_is_used_while_its_answers_are_waited_for() {
+    let mut world = World::new();
+    let pages = 3_000;
+    let rate = RateLimit {
+        unit: RateUnit::Items,
+        refill: NonZeroU32::new(1_000).unwrap(),
+        period: Duration::from_secs(1),
+        ..slowly(40)
+    };
+    let thirty = NonZeroUsize::new(30).unwrap();
+    let cdn = world.tier(
+        "cdn",
+        Capabilities {
+            url: Some(Ability::UNLIMITED.in_batches_of(thirty).at(rate)),
+            concurrency: NonZeroUsize::new(8).unwrap(),
+            ..Capabilities::default()
+        },
+    );
+    *cdn.latency.lock() = Duration::from_millis(150);
+    for n in 0..pages {
+        world.bind(&format!("/{n}"), &["list"]).await;
+    }
+    let start = world.clock.now();
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let worker = Running::start(world.worker_with(WorkerOptions::new("one")));
+    let done = world.done(&receipt).await;
+    assert_eq!((done.tiers[0].calls, done.tiers[0].accepted), (100, pages));
+    let took = world.since(start);
+    assert!(took <= Duration::from_secs(3).div_f64(0.95), "{took:?}");
     worker.stop().await;
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct ModelTier {
     pub(crate) rejected: Mutex<Option<Target>>,
     /// Whether it cannot be reached.
     pub(crate) away: AtomicBool,
+    /// How long it takes to answer a call.
+    pub(crate) latency: Mutex<Duration>,
     /// How often a poll says "pending" before it says "complete".
     pub(crate) pending: Mutex<u32>,
 }
@@ -72,6 +74,8 @@ impl CdnConnector for ModelTier {
     }
 
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
+        let latency = *self.latency.lock();
+        tokio::time::sleep(latency).await;
         if let Some(error) = self.answers.lock().pop_front() {
             return Err(error);
         }
@@ -191,6 +195,7 @@ impl World {
             answers: Mutex::default(),
             rejected: Mutex::default(),
             away: AtomicBool::new(false),
+            latency: Mutex::default(),
             pending: Mutex::default(),
         });
         self.tiers.push(Arc::clone(&tier));
@@ -423,5 +428,13 @@ pub(crate) fn hard() -> RevalidateOptions {
     RevalidateOptions {
         mode: Mode::Hard,
         ..RevalidateOptions::default()
+    }
+}
+
+/// Hard, and nothing is warmed afterwards.
+pub(crate) fn unwarmed() -> RevalidateOptions {
+    RevalidateOptions {
+        warm: false,
+        ..hard()
     }
 }

@@ -6,6 +6,7 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -38,6 +39,8 @@ pub struct Front {
 /// A request that came, and what the service answered to it.
 #[derive(Clone, Debug)]
 pub struct Exchange {
+    /// When the request had come.
+    pub at: Instant,
     /// The request's method.
     pub method: Method,
     /// The request's path and query.
@@ -161,6 +164,7 @@ impl Relay {
     fn keep(&self, head: &http::request::Parts, body: &Bytes) -> usize {
         let mut exchanges = self.exchanges.lock();
         exchanges.push(Exchange {
+            at: Instant::now(),
             method: head.method.clone(),
             target: head.uri.to_string(),
             headers: head.headers.clone(),
