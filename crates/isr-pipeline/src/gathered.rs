@@ -34,9 +34,10 @@ impl Gathered {
 
     /// The first so many, if they are there, but none of the pages at their end that would not fill a call.
     pub(crate) fn take_full_calls(&mut self, portions: Portions) -> Option<Vec<Target>> {
-        let first = self
-            .targets
-            .range(..(self.len() >= portions.order).then_some(portions.order)?);
+        if self.len() < portions.order {
+            return None;
+        }
+        let first = self.targets.range(..portions.order);
         let pages = first.rev().map_while(page_of).count();
         Some(self.take(portions.order - pages % portions.call))
     }

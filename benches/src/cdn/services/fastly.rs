@@ -23,9 +23,9 @@ const AT_ONCE: u32 = 1_000;
 /// How much faster than real time: 100,000 pages take an hour.
 const SPEED: u32 = 40;
 
-/// What the model's bucket holds besides by a fast clock, for each time that it is faster: what comes back
-/// in a tenth of a real second. Calls arrive closer together than they were sent when one takes longer on its
-/// way than the next, and a fast clock makes that so many times more.
+/// What the model's bucket holds besides: what comes back in a tenth of a second at real time. Calls arrive
+/// closer together than they were sent when one takes longer on its way than the next, and by a fast clock
+/// that is so many times as long.
 const UNSTEADY: u32 = 3;
 
 /// URLs for a minute at real time, besides those at once.
@@ -81,10 +81,7 @@ impl Service for Fastly {
     }
 }
 
-fn bucket(case: &Case) -> u32 {
-    if case.speed == 1 {
-        return AT_ONCE;
-    }
+const fn bucket(case: &Case) -> u32 {
     AT_ONCE + UNSTEADY * case.speed
 }
 
