@@ -12,7 +12,8 @@ use crate::WorkerOptions;
 pub(crate) fn delay(options: &WorkerOptions, failures: u32, asked: Option<Duration>) -> Duration {
     let jittered = jittered(options.first_delay, options.longest_delay, failures);
     asked.map_or(jittered, |asked| {
-        (asked + jittered).min(options.longest_delay.max(jittered))
+        let both = asked.saturating_add(jittered);
+        both.min(options.longest_delay.max(jittered))
     })
 }
 
@@ -45,6 +46,10 @@ mod tests {
         let options = WorkerOptions::new("one");
         let minute = Duration::from_mins(1);
         assert!(delay(&options, 1, Some(minute)) >= minute);
-        assert!(delay(&options, 1, Some(Duration::from_hours(9))) <= options.longest_delay);
+        for asked in [Duration::from_hours(9), Duration::MAX] {
+            for failures in 1..20 {
+                assert!(delay(&options, failures, Some(asked)) <= options.longest_delay);
+            }
+        }
     }
 }

@@ -57,8 +57,10 @@ impl Roofs {
         let segments = || url.path().split('/').skip(1).map(str::to_owned);
         match self.0.get_mut(url.origin()) {
             None => {
-                let roof = segments().filter(|segment| !segment.is_empty());
-                self.0.insert(url.origin().to_owned(), roof.collect());
+                let mut roof: Vec<String> = segments().collect();
+                // What ends in a slash is beneath what is before it.
+                roof.pop_if(|last| last.is_empty());
+                self.0.insert(url.origin().to_owned(), roof);
             }
             Some(roof) => {
                 let shared = roof.iter().zip(segments()).take_while(|(a, b)| **a == *b);
@@ -108,6 +110,10 @@ mod tests {
         assert_eq!(
             beneath(&["https://a.example/blog", "https://a.example/blog/1"]),
             "https://a.example/blog and beneath"
+        );
+        assert_eq!(
+            beneath(&["https://a.example/a//b"]),
+            "https://a.example/a//b and beneath"
         );
         assert_eq!(
             beneath(&["https://a.example/blog/", "https://a.example/blog/1"]),

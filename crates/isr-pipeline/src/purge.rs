@@ -234,7 +234,14 @@ impl Run {
         let references: Vec<Arc<str>> = references.collect();
         // Which of several calls a page was in is not known here, so whoever relies on it waits for all.
         let deed = purged_from(tier, self.receipt.options.mode);
-        self.note(&order.pages, &deed, &references)?;
+        let is_refused = |url: &PageUrl| {
+            let refused = outcome.rejected.iter();
+            refused
+                .filter_map(|(target, _)| page_of(target))
+                .any(|u| u == url)
+        };
+        let purged = order.pages.into_iter().filter(|url| !is_refused(url));
+        self.note(&purged.collect::<Vec<_>>(), &deed, &references)?;
         let known = &mut self.receipt.progress.references;
         known.extend(
             references

@@ -23,7 +23,7 @@ const AT_ONCE: u32 = 1_000;
 /// How much faster than real time: 100,000 pages take an hour.
 const SPEED: u32 = 40;
 
-/// What the model's bucket holds besides: what comes back in a tenth of a second at real time. Calls arrive
+/// What the model's bucket holds besides for each time that its clock is faster than real time. Calls arrive
 /// closer together than they were sent when one takes longer on its way than the next, and by a fast clock
 /// that is so many times as long.
 const UNSTEADY: u32 = 3;
@@ -82,7 +82,7 @@ impl Service for Fastly {
 }
 
 const fn bucket(case: &Case) -> u32 {
-    AT_ONCE + UNSTEADY * case.speed
+    AT_ONCE + UNSTEADY * (case.speed - 1)
 }
 
 impl Fake for fakes::Fastly {

@@ -150,12 +150,14 @@ impl Registry {
     }
 
     fn unknown(&self, kind: &str) -> String {
+        let known: Vec<&str> = self.kinds().collect();
         if let Some((_, feature)) = KINDS.iter().find(|(left_out, _)| *left_out == kind) {
             return format!(
-                "is `{kind}`, which this build leaves out: build it with the feature `{feature}`"
+                "is `{kind}`, which this build leaves out: build it with the feature `{feature}`, or \
+                 use one of those it has: {}",
+                known.join(", ")
             );
         }
-        let known: Vec<&str> = self.kinds().collect();
         match known.as_slice() {
             [] => format!("is `{kind}`, and this build knows no kinds of connector at all"),
             known => format!("is `{kind}`: this build knows {}", known.join(", ")),

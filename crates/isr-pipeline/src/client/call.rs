@@ -32,6 +32,9 @@ const LONGEST_BUSY: Duration = Duration::from_mins(10);
 /// Purges that a busy tier is asked about before it is waited for.
 const POLLED_AT_ONCE: usize = 20;
 
+/// What a service's wish to be left alone is cut to.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
 /// Purges under way that are kept in mind.
 const REMEMBERED: usize = 1_000;
 
@@ -112,12 +115,20 @@ impl Caller {
                 }
                 Err(error) if error.is_retryable() => {
                     failures += 1;
+                    let asked = error.retry_after().unwrap_or_default();
                     (failures < self.options.attempts)
-                        .then(|| self.within(Duration::ZERO, failures))
+                        .then(|| self.within(asked, failures))
                         .flatten()
                 }
                 _ => None,
             };
+            if let (Err(ConnectorError::RateLimited { retry_after, .. }), Some(limit)) =
+                (&answer, &limit)
+            {
+                // Everybody else has to hear of it, also where this call is put off.
+                let asked = retry_after.or(delay).unwrap_or(self.options.first_delay);
+                self.pause(limit, asked.min(LONGEST_PAUSE)).await;
+            }
             let Some(delay) = delay else {
                 self.remember(&answer);
                 return Ended {
@@ -128,9 +139,6 @@ impl Caller {
             };
             if matches!(answer, Err(ConnectorError::RateLimited { .. })) {
                 self.make_room().await;
-                if let Some(limit) = &limit {
-                    self.pause(limit, delay).await;
-                }
             }
             self.clock.sleep(delay).await;
             if let Some(limit) = &limit {

@@ -136,10 +136,14 @@ impl Dispatcher {
                     wake_at = Some(wake_at.map_or(moment, |known| known.min(moment)));
                     index += 1;
                 }
-                _ => self.make_call(index),
-            }
-            if self.queues.get(index).is_some_and(Queue::is_empty) {
-                self.queues.remove(index);
+                _ => {
+                    self.make_call(index);
+                    // The others have their turn before the rest of this one.
+                    let queue = self.queues.remove(index);
+                    if !queue.is_empty() {
+                        self.queues.push(queue);
+                    }
+                }
             }
         }
         wake_at
@@ -215,6 +219,7 @@ impl Dispatcher {
             // It answers nobody. The jobs are taken up again.
             tracing::error!("a call to a tier broke down");
             self.open.clear();
+            self.queues.clear();
             return;
         };
         let answer = ended.answer.map_err(Arc::new);
