@@ -71,12 +71,14 @@ mod tests {
     fn a_delay_is_read_in_both_forms() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let rows = [
+            ("0", Some(0)),
             ("7", Some(7)),
             (" 120 ", Some(120)),
             ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
             ("Sun, 06 Nov 1994 08:49:07 GMT", Some(0)),
             ("99999999999999999999999", Some(u64::MAX)),
             ("-1", None),
+            ("1.5", None),
             ("", None),
             ("soon", None),
         ];

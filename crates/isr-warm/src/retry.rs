@@ -1,8 +1,7 @@
 //! When to try again.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, header};
 use rand::Rng;
 
 /// The delay after some failed attempts: anything from zero up to `first`, doubled for each failure
@@ -18,20 +17,8 @@ pub(crate) fn backoff(
     random.random_range(Duration::ZERO..=doubled.min(longest))
 }
 
-/// The delay that a response asks for by `Retry-After`, in either of its forms (RFC 9110 §10.2.3).
-/// What is neither is no request to wait.
-pub(crate) fn retry_after(response: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = response.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use proptest::prelude::*;
     use rand::SeedableRng as _;
     use rand::rngs::SmallRng;
@@ -70,32 +57,5 @@ mod tests {
                 "{failures}: {low:?} to {high:?}"
             );
         }
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_its_forms() {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        let cases = [
-            ("0", Some(0)),
-            ("120", Some(120)),
-            (" 7 ", Some(7)),
-            ("99999999999999999999999", Some(u64::MAX)),
-            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("", None),
-            ("-1", None),
-            ("1.5", None),
-            ("soon", None),
-        ];
-        for (value, seconds) in cases {
-            let value = HeaderValue::from_str(value).unwrap();
-            let response = HeaderMap::from_iter([(header::RETRY_AFTER, value.clone())]);
-            assert_eq!(
-                retry_after(&response, now),
-                seconds.map(Duration::from_secs),
-                "{value:?}"
-            );
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

@@ -3,10 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, StatusCode};
-use isr_core::{GENERATION_HEADER, Generation, WarmFailure, WarmOutcome};
+use isr_core::{GENERATION_HEADER, Generation, WarmFailure, WarmOutcome, retry_after};
 use sfv::{BareItem, Item, List, ListEntry, Parser};
-
-use crate::retry::retry_after;
 
 /// The response header by which caches say how they handled a request (RFC 9211).
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
