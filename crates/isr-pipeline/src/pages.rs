@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,10 @@ use crate::backoff;
 use crate::client::TierClient;
 use crate::warm::{places, warm_and_note};
 use crate::worker::Shared;
+
+/// How long tiers are waited for, the longest that one of them is known to take to carry a purge out. What
+/// has not been purged by then is asked for again.
+const LONGEST_PURGE: Duration = Duration::from_mins(15);
 
 /// Why a tier did not purge a page.
 #[derive(Clone, Debug)]
@@ -79,12 +84,14 @@ impl Pages {
     async fn work(&self) -> Result<(), StoreError> {
         let store = &self.shared.parts.store;
         let position = store.position().await?;
-        let failed = match self.in_time(self.purge(&position)).await {
+        let purged = self.holding(self.purge(&position), LONGEST_PURGE);
+        let failed = match purged.await? {
             Some(failed) => failed?,
             None => self.all_late(),
         };
         // What is not warm in time is left to visitors, who find no old copy.
-        if let Some(warmed) = self.in_time(self.warm(&failed)).await {
+        let longest = self.shared.options.lease;
+        if let Some(warmed) = self.holding(self.warm(&failed), longest).await? {
             warmed?;
         }
         let left: Vec<(Claim, LeavePage)> = self
@@ -100,13 +107,27 @@ impl Pages {
         store.leave_pages(&left).await
     }
 
-    /// Does something while the claims last: a third of the lease is for each of two such things.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Works on something while the claims are kept up; `None` when it has taken about as long as it may.
+    async fn holding<T>(
+        &self,
+        work: impl Future<Output = T>,
+        longest: Duration,
+    ) -> Result<Option<T>, StoreError> {
         let Shared { parts, options, .. } = &*self.shared;
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = parts.clock.sleep(options.lease / 3) => None,
+        let claims: Vec<Claim> = self.claimed.iter().map(|page| page.claim.clone()).collect();
+        let given_up_at = parts.clock.now() + longest;
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(Some(done)),
+                () = parts.clock.sleep(options.lease / 3) => {
+                    if parts.clock.now() >= given_up_at {
+                        return Ok(None);
+                    }
+                    parts.store.renew_pages(&claims, options.lease).await?;
+                }
+            }
         }
     }
 

@@ -327,3 +327,22 @@ async fn a_page_whose_tier_never_answers_for_it_is_put_off_and_tried_again() {
     assert_eq!(world.store.depth().await.unwrap().dead, 0);
     worker.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_purged_once_however_long_its_tier_takes_to_carry_that_out() {
+    let mut world = World::new();
+    let observed = isr_core::Capabilities {
+        observes_completion: true,
+        ..by_tag()
+    };
+    let cdn = world.tier("cdn", observed);
+    let worker = world.start("one");
+    let receipt = in_flight(&world).await;
+    // Asked every 10 ms, it says so for a minute: two leases.
+    *cdn.pending.lock() = 6_000;
+    assert!(world.done(&receipt).await.settled);
+    let purged = world.journal();
+    let purged = purged.iter().filter(|line| *line == "cdn hard /1").count();
+    assert_eq!(purged, 1, "{:?}", world.journal());
+    worker.stop().await;
+}
