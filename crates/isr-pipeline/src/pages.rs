@@ -1,6 +1,6 @@
 //! Single pages that are to be purged and warmed again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -178,7 +178,12 @@ impl Pages {
         for tier in self.shared.foreign_tiers() {
             let kept = urls.iter().filter(|url| tier.tier.hosts.serve_page(url));
             let kept: Vec<PageUrl> = kept.cloned().collect();
-            let targets = self.targets(tier, &kept).await?;
+            let (targets, unknown) = self.targets(tier, &kept).await?;
+            let name = tier.tier.name();
+            failed.extend(unknown.into_iter().map(|url| {
+                let error = format!("{name} purges by tag alone, and the page has none");
+                (url, Failure::lasting(error))
+            }));
             match self.purge_from(tier, targets, position).await {
                 Ok(refused) => failed.extend(refused),
                 Err(failure) => failed.extend(kept.into_iter().map(|url| (url, failure.clone()))),
@@ -187,28 +192,27 @@ impl Pages {
         Ok(failed)
     }
 
-    /// What to purge a tier by so that these pages go: their URLs, or else all their tags.
+    /// What to purge a tier by so that these pages go: their URLs, or else all their tags; and the pages
+    /// that it would not find so.
     async fn targets(
         &self,
         tier: &TierClient,
         urls: &[PageUrl],
-    ) -> Result<Vec<Target>, StoreError> {
+    ) -> Result<(Vec<Target>, Vec<PageUrl>), StoreError> {
         if tier.tier.capabilities().url.is_some() {
-            return Ok(urls.iter().cloned().map(Target::Url).collect());
+            let targets = urls.iter().cloned().map(Target::Url).collect();
+            return Ok((targets, Vec::new()));
         }
-        let mut tags = Vec::new();
+        let (mut tags, mut unknown) = (BTreeSet::new(), Vec::new());
         for url in urls {
             let known = self.shared.parts.store.tags_for(url).await?;
-            tags.extend(
-                known
-                    .into_iter()
-                    .flat_map(|known| known.tags)
-                    .map(|bound| Target::Tag(bound.tag)),
-            );
+            let bound = known.map(|known| known.tags).unwrap_or_default();
+            if bound.is_empty() {
+                unknown.push(url.clone());
+            }
+            tags.extend(bound.into_iter().map(|bound| Target::Tag(bound.tag)));
         }
-        tags.sort_unstable();
-        tags.dedup();
-        Ok(tags)
+        Ok((tags.into_iter().collect(), unknown))
     }
 
     /// Purges targets, and says which pages the tier refused while it took the others on.

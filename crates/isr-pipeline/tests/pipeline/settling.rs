@@ -131,6 +131,36 @@ async fn a_page_that_a_tier_refuses_for_good_is_given_up_on_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_that_a_tier_would_not_find_does_not_count_as_purged_there() {
+    let mut world = World::new();
+    let only_by_tag = isr_core::Capabilities {
+        url: None,
+        ..by_tag()
+    };
+    world.tier("cdn", only_by_tag);
+    world.bind("/2", &["list"]).await;
+    let position = world.store.position().await.unwrap();
+    let works = ["/1", "/2"].map(|path| {
+        let generation = position.generation_of(&page(path));
+        isr_core::PageWork::new(page(path), generation, isr_core::PageReason::InFlight)
+    });
+    world
+        .store
+        .queue_pages(&works, Duration::ZERO)
+        .await
+        .unwrap();
+    let worker = world.start("one");
+    while world.store.depth().await.unwrap().pages > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let letters = world.store.dead_letters(10).await.unwrap();
+    let jobs: Vec<&JobKey> = letters.iter().map(|letter| &letter.job).collect();
+    assert_eq!(jobs, [&JobKey::Page(page("/1"))]);
+    assert_eq!(world.journal()[0], "cdn hard list");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_nothing_in_flight_there_is_no_second_purge() {
     let mut world = World::new();
     world.tier("cdn", by_tag());
