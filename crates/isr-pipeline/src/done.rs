@@ -1,5 +1,6 @@
 //! What has been done lately, so that revalidations that share pages do not do it twice.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use isr_core::{Generation, Mode, PageUrl};
@@ -27,19 +28,34 @@ pub(crate) struct Record {
 
 /// Deeds by page, with the generation they were done under. Only this process's own: that a page is
 /// done twice elsewhere costs a request and loses nothing.
+///
+/// A page and a deed are known by 128 bits of a hash under keys of this process's own, so that what is
+/// remembered is small and of one size. That two of them share one is less likely than a broken machine.
 #[derive(Debug)]
-pub(crate) struct Done(Cache<(PageUrl, Deed), Record>);
+pub(crate) struct Done {
+    records: Cache<u128, Record>,
+    keys: [RandomState; 2],
+}
 
 impl Done {
     pub(crate) fn new() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self {
+            records: Cache::new(REMEMBERED),
+            keys: [RandomState::new(), RandomState::new()],
+        }
+    }
+
+    fn name(&self, url: &PageUrl, deed: &Deed) -> u128 {
+        let [high, low] = &self.keys;
+        let hash = |key: &RandomState| u128::from(key.hash_one((url, deed)));
+        hash(high) << 64 | hash(low)
     }
 
     /// How the deed was done under a generation that covers `least`, so that what asked for it then
     /// had been stored before it was done.
     pub(crate) fn record(&self, url: &PageUrl, deed: &Deed, least: Generation) -> Option<Record> {
-        self.0
-            .get(&(url.clone(), deed.clone()))
+        self.records
+            .get(&self.name(url, deed))
             .filter(|done| done.generation.covers(least))
     }
 
@@ -50,16 +66,16 @@ impl Done {
     pub(crate) fn note(
         &self,
         url: &PageUrl,
-        deed: Deed,
+        deed: &Deed,
         generation: Generation,
         references: Arc<[Arc<str>]>,
     ) {
-        if !self.covers(url, &deed, generation) {
+        if !self.covers(url, deed, generation) {
             let record = Record {
                 generation,
                 references,
             };
-            self.0.insert((url.clone(), deed), record);
+            self.records.insert(self.name(url, deed), record);
         }
     }
 }
@@ -78,8 +94,8 @@ mod tests {
             epoch: Epoch::new(1),
             number,
         };
-        done.note(&url, Deed::Warmed(None), at(5), Arc::default());
-        done.note(&url, Deed::Warmed(None), at(3), Arc::default());
+        done.note(&url, &Deed::Warmed(None), at(5), Arc::default());
+        done.note(&url, &Deed::Warmed(None), at(3), Arc::default());
         assert!(done.covers(&url, &Deed::Warmed(None), at(5)));
         assert!(done.covers(&url, &Deed::Warmed(None), at(4)));
         assert!(!done.covers(&url, &Deed::Warmed(None), at(6)));

@@ -10,7 +10,7 @@ pub struct WorkerOptions {
     /// Its name, unique among all workers of the store.
     pub id: WorkerId,
     /// Revalidations worked on at once; at least 1. Most of the time they wait, for tiers and for one
-    /// another, so that they share calls. Default: 64.
+    /// another, so that they share calls. Default: 256.
     pub concurrency: usize,
     /// How long a claim lasts when its worker falls silent. Default: 30 s.
     pub lease: Duration,
@@ -38,7 +38,7 @@ impl WorkerOptions {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: WorkerId(id.into()),
-            concurrency: 64,
+            concurrency: 256,
             lease: Duration::from_secs(30),
             idle_poll: Duration::from_millis(250),
             coalesce: Duration::from_millis(100),

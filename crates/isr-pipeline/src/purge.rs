@@ -290,7 +290,7 @@ impl Run {
             let generation = position.generation_of(url);
             self.shared
                 .done
-                .note(url, deed.clone(), generation, Arc::clone(&references));
+                .note(url, deed, generation, Arc::clone(&references));
         }
         Ok(())
     }

@@ -127,7 +127,7 @@ pub(crate) async fn warm_and_note(shared: &Shared, requests: &[WarmRequest]) -> 
         {
             shared.done.note(
                 &request.url,
-                Deed::Warmed(request.via.clone()),
+                &Deed::Warmed(request.via.clone()),
                 least,
                 Arc::default(),
             );
