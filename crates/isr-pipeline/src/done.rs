@@ -6,8 +6,8 @@ use std::sync::Arc;
 use isr_core::{Generation, Mode, PageUrl};
 use quick_cache::sync::Cache;
 
-/// Pages remembered.
-const REMEMBERED: usize = 100_000;
+/// Pages remembered: as many as a few revalidations under way share, at about 100 bytes each.
+const REMEMBERED: usize = 50_000;
 
 /// Something done for a page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
