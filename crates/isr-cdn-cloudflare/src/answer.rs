@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use isr_core::{ConnectorError, excerpt_within};
+use isr_core::{BoundedBody, ConnectorError, excerpt_within};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -44,20 +44,19 @@ impl Answer {
         connector: &str,
         response: Result<reqwest::Response, reqwest::Error>,
     ) -> Result<Self, ConnectorError> {
-        let broken = |error| lost(connector, error);
+        // The URL is left out: it says nothing that the configuration does not.
+        let broken =
+            |error: reqwest::Error| ConnectorError::unreachable(connector, error.without_url());
         let mut response = response.map_err(broken)?;
-        let mut body = Vec::new();
+        let mut body = BoundedBody::with_room_for(LONGEST_BODY);
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > LONGEST_BODY {
-                let reason = format!("its answer is longer than {LONGEST_BODY} bytes");
-                return Err(unreachable(connector, reason));
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk)
+                .map_err(|error| ConnectorError::unreachable(connector, error))?;
         }
         Ok(Self {
             status: response.status(),
             headers: response.headers().clone(),
-            body,
+            body: body.into_bytes(),
         })
     }
 
@@ -73,7 +72,7 @@ impl Answer {
             Ok(envelope) => Err(self.failure(connector, &envelope.errors)),
             Err(_) if self.status.is_success() => {
                 let reason = "its answer is not that of Cloudflare's API: is something between?";
-                Err(unreachable(connector, reason.to_owned()))
+                Err(ConnectorError::unreachable(connector, reason))
             }
             Err(_) => {
                 let said = String::from_utf8_lossy(&self.body);
@@ -90,13 +89,7 @@ impl Answer {
         if self.status.is_success() {
             let said = excerpt_within(&said, LONGEST_REASON);
             let reason = format!("it answered {} without success: {said}", self.status);
-            return advised(
-                ConnectorError::Refused {
-                    connector: connector.to_owned(),
-                    reason,
-                },
-                faults,
-            );
+            return advised(ConnectorError::refused(connector, reason), faults);
         }
         let error = ConnectorError::from_answer(connector, self.status, &self.headers, &said);
         advised(self.with_delay(error), faults)
@@ -166,22 +159,6 @@ const fn advice(code: i64) -> Option<&'static str> {
         1_136 => "this zone picks its environment by the visitor: purge by tag, prefix or host",
         _ => return None,
     })
-}
-
-/// The error for a call that was not answered. The URL is left out: it says nothing that the
-/// configuration does not.
-pub(crate) fn lost(connector: &str, error: reqwest::Error) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: connector.to_owned(),
-        source: error.without_url().into(),
-    }
-}
-
-fn unreachable(connector: &str, reason: String) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: connector.to_owned(),
-        source: reason.into(),
-    }
 }
 
 #[cfg(test)]

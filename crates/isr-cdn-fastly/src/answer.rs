@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, StatusCode};
-use isr_core::{BoxError, ConnectorError};
+use isr_core::ConnectorError;
 use serde::Deserialize;
 
 use crate::api::Answer;
@@ -47,15 +47,19 @@ pub(crate) fn purged(
 /// nobody, and believing that it was purged does.
 fn all_are_named(name: &str, keys: &[String], body: &[u8]) -> Result<(), ConnectorError> {
     let ids: HashMap<String, String> =
-        serde_json::from_slice(body).map_err(|error| broken(name, error))?;
+        serde_json::from_slice(body).map_err(|error| ConnectorError::unreachable(name, error))?;
     match keys.iter().find(|&key| !ids.contains_key(key)) {
         None => Ok(()),
-        Some(key) => Err(broken(name, format!("the answer does not confirm `{key}`"))),
+        Some(key) => {
+            let reason = format!("the answer does not confirm `{key}`");
+            Err(ConnectorError::unreachable(name, reason))
+        }
     }
 }
 
 fn says_ok(name: &str, body: &[u8]) -> Result<(), ConnectorError> {
-    let answer: Purged = serde_json::from_slice(body).map_err(|error| broken(name, error))?;
+    let answer: Purged =
+        serde_json::from_slice(body).map_err(|error| ConnectorError::unreachable(name, error))?;
     if answer.status == "ok" {
         return Ok(());
     }
@@ -68,14 +72,6 @@ fn says_ok(name: &str, body: &[u8]) -> Result<(), ConnectorError> {
         &headers,
         &answer.status,
     ))
-}
-
-/// An answer that cannot be read, or none.
-pub(crate) fn broken(name: &str, source: impl Into<BoxError>) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: name.to_owned(),
-        source: source.into(),
-    }
 }
 
 /// The error that an answer with a status other than 2xx is.

@@ -1,7 +1,7 @@
 //! Fastly's API: how calls are made and answers are read.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use isr_core::{BoxError, InvalidOption};
+use isr_core::{BoundedBody, BoxError, InvalidOption};
 use reqwest::{Client, RequestBuilder, redirect};
 
 use crate::options::Settings;
@@ -84,20 +84,17 @@ impl Api {
 
 async fn answer(call: RequestBuilder) -> Result<Answer, BoxError> {
     let mut response = call.send().await.map_err(reqwest::Error::without_url)?;
-    let mut body = Vec::new();
+    let mut body = BoundedBody::with_room_for(LONGEST_ANSWER);
     while let Some(chunk) = response
         .chunk()
         .await
         .map_err(reqwest::Error::without_url)?
     {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
-            return Err(format!("the answer is longer than {LONGEST_ANSWER} bytes").into());
-        }
+        body.push(&chunk)?;
     }
     Ok(Answer {
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
-        body,
+        body: body.into_bytes(),
     })
 }

@@ -1,7 +1,7 @@
 //! What Varnish answered, and what that means.
 
 use http::{HeaderMap, HeaderName, StatusCode};
-use isr_core::{ConnectorError, excerpt_within};
+use isr_core::{ConnectorError, excerpt_within, html_title};
 
 /// The most characters of an answer's body that are looked at for a title.
 const LONGEST_TITLE: usize = 200;
@@ -34,22 +34,19 @@ impl Answer {
             return Err(self.failure(connector));
         }
         if let (None, Some(count)) = (said, count) {
-            return Err(ConnectorError::Unreachable {
-                connector: connector.to_owned(),
-                source: format!(
-                    "it answered {} without `{count}`, so this was not the VCL: have Varnish load \
-                     docs/connectors/varnish.vcl",
-                    self.status
-                )
-                .into(),
-            });
+            let source = format!(
+                "it answered {} without `{count}`, so this was not the VCL: have Varnish load \
+                 docs/connectors/varnish.vcl",
+                self.status
+            );
+            return Err(ConnectorError::unreachable(connector, source));
         }
         let number = said.and_then(|said| said.to_str().ok()?.trim().parse().ok());
         Ok(number.or(nothing_cached.then_some(0)))
     }
 
     fn failure(&self, connector: &str) -> ConnectorError {
-        let said = title(&self.body);
+        let said = html_title(&self.body);
         let denied = matches!(
             self.status,
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED
@@ -57,24 +54,14 @@ impl Answer {
         if !denied {
             return ConnectorError::from_answer(connector, self.status, &self.headers, said);
         }
-        ConnectorError::Refused {
-            connector: connector.to_owned(),
-            reason: format!(
-                "it answered {}: {}; add the address that this process calls from to the VCL's \
-                 `acl edge_isr_purgers`, and compare the secret where there is one",
-                self.status,
-                excerpt_within(said, LONGEST_TITLE)
-            ),
-        }
+        let reason = format!(
+            "it answered {}: {}; add the address that this process calls from to the VCL's \
+             `acl edge_isr_purgers`, and compare the secret where there is one",
+            self.status,
+            excerpt_within(said, LONGEST_TITLE)
+        );
+        ConnectorError::refused(connector, reason)
     }
-}
-
-/// The title of the page that Varnish makes of an error, or the page where it has none.
-fn title(body: &str) -> &str {
-    let title = body
-        .split_once("<title>")
-        .and_then(|(_, rest)| rest.split_once("</title>"));
-    title.map_or(body, |(title, _)| title).trim()
 }
 
 #[cfg(test)]

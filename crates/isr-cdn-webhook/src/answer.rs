@@ -1,7 +1,7 @@
 //! From what the receiver answered to what it means.
 
 use http::{HeaderMap, StatusCode};
-use isr_core::{ConnectorError, PurgeBatch, PurgeReceipt, Target, excerpt_within};
+use isr_core::{BoundedBody, ConnectorError, PurgeBatch, PurgeReceipt, Target, excerpt_within};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -45,23 +45,18 @@ impl Answer {
         response: Result<reqwest::Response, reqwest::Error>,
     ) -> Result<Self, ConnectorError> {
         // The URL may hold a secret.
-        let broken = |error: reqwest::Error| ConnectorError::Unreachable {
-            connector: connector.to_owned(),
-            source: error.without_url().into(),
-        };
+        let broken =
+            |error: reqwest::Error| ConnectorError::unreachable(connector, error.without_url());
         let mut response = response.map_err(broken)?;
-        let mut body = Vec::new();
+        let mut body = BoundedBody::with_room_for(LONGEST_BODY);
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > LONGEST_BODY {
-                let reason = format!("its answer is longer than {LONGEST_BODY} bytes");
-                return Err(unreachable(connector, reason));
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk)
+                .map_err(|error| ConnectorError::unreachable(connector, error))?;
         }
         Ok(Self {
             status: response.status(),
             headers: response.headers().clone(),
-            body,
+            body: body.into_bytes(),
         })
     }
 
@@ -86,7 +81,7 @@ impl Answer {
         batch: &PurgeBatch,
     ) -> Result<PurgeReceipt, ConnectorError> {
         self.succeeded(connector)?;
-        let nonsense = |reason: String| unreachable(connector, reason);
+        let nonsense = |reason: String| ConnectorError::unreachable(connector, reason);
         let said = match self.body.trim_ascii_start().first() {
             Some(b'{') => serde_json::from_slice::<Said>(&self.body).map_err(|_| {
                 nonsense("its answer is no JSON of the form that is documented".to_owned())
@@ -133,13 +128,6 @@ fn find(batch: &PurgeBatch, text: &Value) -> Option<Target> {
         written.is_some_and(|written| written.is_ok_and(|written| written == *text))
     });
     target.cloned()
-}
-
-fn unreachable(connector: &str, reason: String) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: connector.to_owned(),
-        source: reason.into(),
-    }
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub fn at_most_minutes(
 /// When no field can have that name.
 pub fn header_name(key: &'static str, name: &str) -> Result<HeaderName, InvalidOption> {
     name.parse().map_err(|_| {
-        let fault = format!("is `{name}`, which is no name of a header field");
+        let fault = format!("names `{name}`, which is no header's name");
         InvalidOption::new(key, fault)
     })
 }
@@ -114,7 +114,7 @@ mod tests {
     fn a_header_has_a_name() {
         assert_eq!(header_name("h", "X-Tags").unwrap(), "x-tags");
         let text = header_name("h", "a b").unwrap_err().to_string();
-        assert_eq!(text, "h is `a b`, which is no name of a header field");
+        assert_eq!(text, "h names `a b`, which is no header's name");
         assert!(header_name("h", "").is_err());
     }
 
