@@ -1,6 +1,6 @@
 //! From what Cloudflare answered to what it means.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use isr_core::{BoundedBody, ConnectorError, excerpt_within};
@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    /// When it had come.
+    at: SystemTime,
 }
 
 /// What every body of the API has around its result.
@@ -57,6 +59,7 @@ impl Answer {
             status: response.status(),
             headers: response.headers().clone(),
             body: body.into_bytes(),
+            at: SystemTime::now(),
         })
     }
 
@@ -76,9 +79,7 @@ impl Answer {
             }
             Err(_) => {
                 let said = String::from_utf8_lossy(&self.body);
-                let error =
-                    ConnectorError::from_answer(connector, self.status, &self.headers, &said);
-                Err(self.with_delay(error))
+                Err(self.error(connector, &said))
             }
         }
     }
@@ -91,8 +92,16 @@ impl Answer {
             let reason = format!("it answered {} without success: {said}", self.status);
             return advised(ConnectorError::refused(connector, reason), faults);
         }
-        let error = ConnectorError::from_answer(connector, self.status, &self.headers, &said);
-        advised(self.with_delay(error), faults)
+        advised(self.error(connector, &said), faults)
+    }
+
+    fn error(&self, connector: &str, said: &str) -> ConnectorError {
+        let Self {
+            status, headers, ..
+        } = self;
+        self.with_delay(ConnectorError::from_answer(
+            connector, *status, headers, said, self.at,
+        ))
     }
 
     /// The delay of `Ratelimit` where there is no `Retry-After`: both are sent since 2025-09-03, see
@@ -179,6 +188,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers.collect(),
             body: body.as_bytes().to_vec(),
+            at: SystemTime::UNIX_EPOCH,
         }
     }
 

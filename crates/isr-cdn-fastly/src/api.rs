@@ -1,5 +1,7 @@
 //! Fastly's API: how calls are made and answers are read.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use isr_core::{BoundedBody, BoxError, InvalidOption};
 use reqwest::{Client, RequestBuilder, redirect};
@@ -30,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// When it had come.
+    pub(crate) at: SystemTime,
 }
 
 impl Api {
@@ -96,5 +100,6 @@ async fn answer(call: RequestBuilder) -> Result<Answer, BoxError> {
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
         body: body.into_bytes(),
+        at: SystemTime::now(),
     })
 }

@@ -1,5 +1,7 @@
 //! What Varnish answered, and what that means.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName, StatusCode};
 use isr_core::{ConnectorError, excerpt_within, html_title};
 
@@ -12,6 +14,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    /// When it had come.
+    pub(crate) at: SystemTime,
 }
 
 impl Answer {
@@ -52,7 +56,13 @@ impl Answer {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED
         );
         if !denied {
-            return ConnectorError::from_answer(connector, self.status, &self.headers, said);
+            return ConnectorError::from_answer(
+                connector,
+                self.status,
+                &self.headers,
+                said,
+                self.at,
+            );
         }
         let reason = format!(
             "it answered {}: {}; add the address that this process calls from to the VCL's \
@@ -82,6 +92,7 @@ mod tests {
                     )
                 })
                 .collect(),
+            at: SystemTime::UNIX_EPOCH,
             body: "<html><title> 405 No </title>".to_owned(),
         }
     }

@@ -1,5 +1,7 @@
 //! From what the receiver answered to what it means.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, StatusCode};
 use isr_core::{BoundedBody, ConnectorError, PurgeBatch, PurgeReceipt, Target, excerpt_within};
 use serde::Deserialize;
@@ -20,6 +22,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    /// When it had come.
+    at: SystemTime,
 }
 
 /// What a receiver may say besides that it succeeded.
@@ -57,6 +61,7 @@ impl Answer {
             status: response.status(),
             headers: response.headers().clone(),
             body: body.into_bytes(),
+            at: SystemTime::now(),
         })
     }
 
@@ -71,6 +76,7 @@ impl Answer {
             self.status,
             &self.headers,
             &said,
+            self.at,
         ))
     }
 
@@ -141,6 +147,7 @@ mod tests {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
+            at: SystemTime::UNIX_EPOCH,
         };
         let targets = vec![Target::Tag(tag("post", 1)), Target::Everything];
         let position = Position::new(Epoch::new(1), [1]);

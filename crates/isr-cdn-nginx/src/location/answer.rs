@@ -1,5 +1,7 @@
 //! What nginx answered, and what that means.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName, StatusCode};
 use isr_core::{ConnectorError, excerpt_within, html_title};
 
@@ -12,6 +14,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    /// When it had come.
+    pub(crate) at: SystemTime,
 }
 
 impl Answer {
@@ -50,6 +54,7 @@ impl Answer {
                 status,
                 &self.headers,
                 html_title(&self.body),
+                self.at,
             )),
         }
     }
@@ -79,6 +84,7 @@ mod tests {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: marked.then_some(mark).into_iter().collect(),
+            at: SystemTime::UNIX_EPOCH,
             body: "<html><title>403 Forbidden</title>".to_owned(),
         };
         answer.copies("n", expected)

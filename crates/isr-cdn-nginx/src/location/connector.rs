@@ -1,6 +1,7 @@
 //! One nginx that is called, as a tier.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -131,6 +132,7 @@ impl Nginx {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body: body.into_text(),
+            at: SystemTime::now(),
         })
     }
 }
