@@ -56,13 +56,14 @@ impl Answer {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED
         );
         if !denied {
-            return ConnectorError::from_answer(
-                connector,
-                self.status,
-                &self.headers,
-                said,
-                self.at,
-            );
+            // Varnish's builtin VCL puts `Retry-After: 5` on every error it makes up itself, and above all
+            // on the 503 for a backend that failed. That is no request for fewer calls, as a 429 is.
+            let none = HeaderMap::new();
+            let headers = match self.status {
+                StatusCode::TOO_MANY_REQUESTS => &self.headers,
+                _ => &none,
+            };
+            return ConnectorError::from_answer(connector, self.status, headers, said, self.at);
         }
         let reason = format!(
             "it answered {}: {}; add the address that this process calls from to the VCL's \
@@ -76,6 +77,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::HeaderValue;
 
     use super::*;
@@ -133,10 +136,30 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_its_own_may_pass() {
-        let error = answer(503, &[("retry-after", "5")])
-            .copies("v", Some(&COUNT))
-            .unwrap_err();
-        assert!(error.is_retryable() && error.retry_after().is_some());
+    fn a_failure_of_its_own_may_pass_and_asks_for_no_fewer_calls() {
+        let five = ("retry-after", "5");
+        for (status, delay) in [
+            (503, Some(five)),
+            (503, None),
+            (500, None),
+            (502, Some(five)),
+        ] {
+            let headers: Vec<_> = delay.into_iter().collect();
+            let error = answer(status, &headers).copies("v", Some(&COUNT));
+            let error = error.unwrap_err();
+            assert!(
+                matches!(error, ConnectorError::Unreachable { .. }),
+                "{status}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn whoever_limits_calls_says_so_by_429() {
+        for (headers, seconds) in [(&[("retry-after", "7")][..], Some(7)), (&[], None)] {
+            let error = answer(429, headers).copies("v", Some(&COUNT)).unwrap_err();
+            assert!(matches!(error, ConnectorError::RateLimited { .. }));
+            assert_eq!(error.retry_after(), seconds.map(Duration::from_secs));
+        }
     }
 }
