@@ -87,7 +87,9 @@ pub use store::{
     UrlChunk,
 };
 pub use tag::{InvalidTag, Tag, TagFault, build_tag, tag};
-pub use tag_header::{TagHeader, TagHeaderLimits, TagHeaderReport, TagSeparator, TagsDoNotFit};
+pub use tag_header::{
+    Forbidden, TagHeader, TagHeaderLimits, TagHeaderReport, TagSeparator, TagsDoNotFit,
+};
 pub use tag_set::{TagSet, TooManyTags};
 pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
 pub use tier::{EscalateTo, Escalation, HostPattern, HostPatterns, InvalidHostPattern, Tier};
