@@ -3,9 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
-use isr_core::{BoundedBody, ConnectorError, excerpt_within};
+use isr_core::{BoundedBody, ConnectorError, excerpt_within, retry_after};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::fault::{Fault, Passing};
 
 /// What an answer is longer than only by mistake, in bytes.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -30,14 +32,6 @@ struct Envelope<R> {
     #[serde(default)]
     errors: Vec<Fault>,
     result: Option<R>,
-}
-
-/// One thing that was wrong with a request.
-#[derive(Debug, Deserialize)]
-struct Fault {
-    code: i64,
-    #[serde(default)]
-    message: String,
 }
 
 impl Answer {
@@ -87,12 +81,32 @@ impl Answer {
     fn failure(&self, connector: &str, faults: &[Fault]) -> ConnectorError {
         let said: Vec<String> = faults.iter().map(Fault::to_string).collect();
         let said = said.join("; ");
-        if self.status.is_success() {
+        let error = if self.status.is_success() {
             let said = excerpt_within(&said, LONGEST_REASON);
             let reason = format!("it answered {} without success: {said}", self.status);
-            return advised(ConnectorError::refused(connector, reason), faults);
+            ConnectorError::refused(connector, reason)
+        } else {
+            self.error(connector, &said)
+        };
+        advised(self.passing(error, faults), faults)
+    }
+
+    /// A refusal that is over later, where one of the faults says so, whatever the status says. Faults
+    /// beside it that stay are found the next time.
+    fn passing(&self, error: ConnectorError, faults: &[Fault]) -> ConnectorError {
+        let passing = faults.iter().find_map(Fault::passing);
+        match (error, passing) {
+            (ConnectorError::Refused { connector, reason }, Some(Passing::TooMany)) => self
+                .with_delay(ConnectorError::RateLimited {
+                    connector,
+                    reason,
+                    retry_after: retry_after(&self.headers, self.at),
+                }),
+            (ConnectorError::Refused { connector, reason }, Some(Passing::Failed)) => {
+                ConnectorError::unreachable(&connector, reason)
+            }
+            (error, _) => error,
         }
-        advised(self.error(connector, &said), faults)
     }
 
     fn error(&self, connector: &str, said: &str) -> ConnectorError {
@@ -128,12 +142,6 @@ impl Answer {
     }
 }
 
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.code, self.message)
-    }
-}
-
 /// When a limit is over, by a field such as `"default";r=0;t=30`.
 fn reset(field: &str) -> Option<Duration> {
     let mut parameters = field.split(';').map(str::trim);
@@ -143,7 +151,7 @@ fn reset(field: &str) -> Option<Duration> {
 
 /// A refusal, with what to do about it.
 fn advised(error: ConnectorError, faults: &[Fault]) -> ConnectorError {
-    let advice = faults.iter().find_map(|fault| advice(fault.code));
+    let advice = faults.iter().find_map(Fault::advice);
     match (error, advice) {
         (ConnectorError::Refused { connector, reason }, Some(advice)) => {
             let reason = format!("{reason}: {advice}");
@@ -151,23 +159,6 @@ fn advised(error: ConnectorError, faults: &[Fault]) -> ConnectorError {
         }
         (error, _) => error,
     }
-}
-
-/// What to do about an error, by its code. The codes of the API as a whole are in no list of
-/// Cloudflare's; users report them with these meanings.
-const fn advice(code: i64) -> Option<&'static str> {
-    Some(match code {
-        // Authentication error; unauthorised, or no valid token; no valid `Authorization`.
-        10_000 | 9_109 | 6_003 => {
-            "check that the token is whole and current, and has the permission \"Zone, Cache Purge, \
-             Purge\" for this zone"
-        }
-        // No route, the object's identifier is not valid; no such route.
-        7_003 | 7_000 => "check the zone's ID, and that the token is one of its account",
-        // Stated for purging by URL in Cloudflare's own client, version 5.9.0.
-        1_136 => "this zone picks its environment by the visitor: purge by tag, prefix or host",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -229,6 +220,51 @@ mod tests {
             }
         }
         assert!(!error(403, 1).to_string().contains("check"));
+    }
+
+    #[test]
+    fn a_code_says_whether_a_refusal_is_over_later() {
+        let throttle = "Please wait and consider throttling your request speed";
+        let purges = "Rate limit enforced for cache purge. (You can try again in 60 seconds.)";
+        let sum = (1_016, "One or more cache purge errors");
+        let (limited, failed, refused) = ("RateLimited", "Unreachable", "Refused");
+        let rows: [(&[(i64, &str)], _); 11] = [
+            (&[(971, throttle)], limited),
+            (&[(10_429, "Rate limited")], limited),
+            (&[(0, purges), sum], limited),
+            (&[(10_001, "Internal error")], failed),
+            (&[(10_001, "Method not allowed for token")], refused),
+            (
+                &[(1_100, "Tag exceeds maximum length"), (971, throttle)],
+                limited,
+            ),
+            (&[(1_100, "Tag exceeds maximum length"), sum], refused),
+            (&[(1_315, "Non-printable characters"), sum], refused),
+            (&[sum], refused),
+            (&[(10_000, "Authentication error")], refused),
+            (&[], refused),
+        ];
+        for (faults, expected) in rows {
+            let errors: Vec<Value> = faults
+                .iter()
+                .map(|(code, message)| json!({"code": code, "message": message}))
+                .collect();
+            let body = json!({"success": false, "errors": errors, "result": null}).to_string();
+            for status in [200, 400, 403] {
+                let answer = answer(status, &[("ratelimit", "\"default\";r=0;t=30")], &body);
+                let error = answer.result::<Value>("cdn").unwrap_err();
+                let shown = format!("{error:?}");
+                assert!(shown.starts_with(expected), "{status} {faults:?}: {shown}");
+                let codes = faults.iter().map(|(code, _)| code.to_string());
+                assert!(
+                    codes.into_iter().all(|code| shown.contains(&code)),
+                    "{shown}"
+                );
+                let seconds = (expected == limited).then_some(30);
+                let delay = seconds.map(Duration::from_secs);
+                assert_eq!(error.retry_after(), delay);
+            }
+        }
     }
 
     #[test]
