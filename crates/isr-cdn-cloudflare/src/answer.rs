@@ -1,11 +1,13 @@
 //! From what Cloudflare answered to what it means.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
-use isr_core::{ConnectorError, excerpt_within};
+use isr_core::{BoundedBody, ConnectorError, excerpt_within, retry_after};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::fault::{Fault, Passing};
 
 /// What an answer is longer than only by mistake, in bytes.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -19,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    /// When it had come.
+    at: SystemTime,
 }
 
 /// What every body of the API has around its result.
@@ -30,34 +34,26 @@ struct Envelope<R> {
     result: Option<R>,
 }
 
-/// One thing that was wrong with a request.
-#[derive(Debug, Deserialize)]
-struct Fault {
-    code: i64,
-    #[serde(default)]
-    message: String,
-}
-
 impl Answer {
     /// Reads an answer to its end; the error is one of the connection.
     pub(crate) async fn read(
         connector: &str,
         response: Result<reqwest::Response, reqwest::Error>,
     ) -> Result<Self, ConnectorError> {
-        let broken = |error| lost(connector, error);
+        // The URL is left out: it says nothing that the configuration does not.
+        let broken =
+            |error: reqwest::Error| ConnectorError::unreachable(connector, error.without_url());
         let mut response = response.map_err(broken)?;
-        let mut body = Vec::new();
+        let mut body = BoundedBody::with_room_for(LONGEST_BODY);
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > LONGEST_BODY {
-                let reason = format!("its answer is longer than {LONGEST_BODY} bytes");
-                return Err(unreachable(connector, reason));
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk)
+                .map_err(|error| ConnectorError::unreachable(connector, error))?;
         }
         Ok(Self {
             status: response.status(),
             headers: response.headers().clone(),
-            body,
+            body: body.into_bytes(),
+            at: SystemTime::now(),
         })
     }
 
@@ -73,13 +69,11 @@ impl Answer {
             Ok(envelope) => Err(self.failure(connector, &envelope.errors)),
             Err(_) if self.status.is_success() => {
                 let reason = "its answer is not that of Cloudflare's API: is something between?";
-                Err(unreachable(connector, reason.to_owned()))
+                Err(ConnectorError::unreachable(connector, reason))
             }
             Err(_) => {
                 let said = String::from_utf8_lossy(&self.body);
-                let error =
-                    ConnectorError::from_answer(connector, self.status, &self.headers, &said);
-                Err(self.with_delay(error))
+                Err(self.error(connector, &said))
             }
         }
     }
@@ -87,19 +81,41 @@ impl Answer {
     fn failure(&self, connector: &str, faults: &[Fault]) -> ConnectorError {
         let said: Vec<String> = faults.iter().map(Fault::to_string).collect();
         let said = said.join("; ");
-        if self.status.is_success() {
+        let error = if self.status.is_success() {
             let said = excerpt_within(&said, LONGEST_REASON);
             let reason = format!("it answered {} without success: {said}", self.status);
-            return advised(
-                ConnectorError::Refused {
-                    connector: connector.to_owned(),
+            ConnectorError::refused(connector, reason)
+        } else {
+            self.error(connector, &said)
+        };
+        advised(self.passing(error, faults), faults)
+    }
+
+    /// A refusal that is over later, where one of the faults says so, whatever the status says. Faults
+    /// beside it that stay are found the next time.
+    fn passing(&self, error: ConnectorError, faults: &[Fault]) -> ConnectorError {
+        let passing = faults.iter().find_map(Fault::passing);
+        match (error, passing) {
+            (ConnectorError::Refused { connector, reason }, Some(Passing::TooMany)) => self
+                .with_delay(ConnectorError::RateLimited {
+                    connector,
                     reason,
-                },
-                faults,
-            );
+                    retry_after: retry_after(&self.headers, self.at),
+                }),
+            (ConnectorError::Refused { connector, reason }, Some(Passing::Failed)) => {
+                ConnectorError::unreachable(&connector, reason)
+            }
+            (error, _) => error,
         }
-        let error = ConnectorError::from_answer(connector, self.status, &self.headers, &said);
-        advised(self.with_delay(error), faults)
+    }
+
+    fn error(&self, connector: &str, said: &str) -> ConnectorError {
+        let Self {
+            status, headers, ..
+        } = self;
+        self.with_delay(ConnectorError::from_answer(
+            connector, *status, headers, said, self.at,
+        ))
     }
 
     /// The delay of `Ratelimit` where there is no `Retry-After`: both are sent since 2025-09-03, see
@@ -126,12 +142,6 @@ impl Answer {
     }
 }
 
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.code, self.message)
-    }
-}
-
 /// When a limit is over, by a field such as `"default";r=0;t=30`.
 fn reset(field: &str) -> Option<Duration> {
     let mut parameters = field.split(';').map(str::trim);
@@ -141,46 +151,13 @@ fn reset(field: &str) -> Option<Duration> {
 
 /// A refusal, with what to do about it.
 fn advised(error: ConnectorError, faults: &[Fault]) -> ConnectorError {
-    let advice = faults.iter().find_map(|fault| advice(fault.code));
+    let advice = faults.iter().find_map(Fault::advice);
     match (error, advice) {
         (ConnectorError::Refused { connector, reason }, Some(advice)) => {
             let reason = format!("{reason}: {advice}");
             ConnectorError::Refused { connector, reason }
         }
         (error, _) => error,
-    }
-}
-
-/// What to do about an error, by its code. The codes of the API as a whole are in no list of
-/// Cloudflare's; users report them with these meanings.
-const fn advice(code: i64) -> Option<&'static str> {
-    Some(match code {
-        // Authentication error; unauthorised, or no valid token; no valid `Authorization`.
-        10_000 | 9_109 | 6_003 => {
-            "check that the token is whole and current, and has the permission \"Zone, Cache Purge, \
-             Purge\" for this zone"
-        }
-        // No route, the object's identifier is not valid; no such route.
-        7_003 | 7_000 => "check the zone's ID, and that the token is one of its account",
-        // Stated for purging by URL in Cloudflare's own client, version 5.9.0.
-        1_136 => "this zone picks its environment by the visitor: purge by tag, prefix or host",
-        _ => return None,
-    })
-}
-
-/// The error for a call that was not answered. The URL is left out: it says nothing that the
-/// configuration does not.
-pub(crate) fn lost(connector: &str, error: reqwest::Error) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: connector.to_owned(),
-        source: error.without_url().into(),
-    }
-}
-
-fn unreachable(connector: &str, reason: String) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: connector.to_owned(),
-        source: reason.into(),
     }
 }
 
@@ -202,6 +179,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers.collect(),
             body: body.as_bytes().to_vec(),
+            at: SystemTime::UNIX_EPOCH,
         }
     }
 
@@ -242,6 +220,51 @@ mod tests {
             }
         }
         assert!(!error(403, 1).to_string().contains("check"));
+    }
+
+    #[test]
+    fn a_code_says_whether_a_refusal_is_over_later() {
+        let throttle = "Please wait and consider throttling your request speed";
+        let purges = "Rate limit enforced for cache purge. (You can try again in 60 seconds.)";
+        let sum = (1_016, "One or more cache purge errors");
+        let (limited, failed, refused) = ("RateLimited", "Unreachable", "Refused");
+        let rows: [(&[(i64, &str)], _); 11] = [
+            (&[(971, throttle)], limited),
+            (&[(10_429, "Rate limited")], limited),
+            (&[(0, purges), sum], limited),
+            (&[(10_001, "Internal error")], failed),
+            (&[(10_001, "Method not allowed for token")], refused),
+            (
+                &[(1_100, "Tag exceeds maximum length"), (971, throttle)],
+                limited,
+            ),
+            (&[(1_100, "Tag exceeds maximum length"), sum], refused),
+            (&[(1_315, "Non-printable characters"), sum], refused),
+            (&[sum], refused),
+            (&[(10_000, "Authentication error")], refused),
+            (&[], refused),
+        ];
+        for (faults, expected) in rows {
+            let errors: Vec<Value> = faults
+                .iter()
+                .map(|(code, message)| json!({"code": code, "message": message}))
+                .collect();
+            let body = json!({"success": false, "errors": errors, "result": null}).to_string();
+            for status in [200, 400, 403] {
+                let answer = answer(status, &[("ratelimit", "\"default\";r=0;t=30")], &body);
+                let error = answer.result::<Value>("cdn").unwrap_err();
+                let shown = format!("{error:?}");
+                assert!(shown.starts_with(expected), "{status} {faults:?}: {shown}");
+                let codes = faults.iter().map(|(code, _)| code.to_string());
+                assert!(
+                    codes.into_iter().all(|code| shown.contains(&code)),
+                    "{shown}"
+                );
+                let seconds = (expected == limited).then_some(30);
+                let delay = seconds.map(Duration::from_secs);
+                assert_eq!(error.retry_after(), delay);
+            }
+        }
     }
 
     #[test]

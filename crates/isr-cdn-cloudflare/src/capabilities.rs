@@ -72,7 +72,8 @@ pub(crate) fn capabilities(settings: &Settings) -> Capabilities {
         observes_completion: false,
         cost: None,
         // https://developers.cloudflare.com/cache/how-to/purge-cache/purge-by-tags/ (2026-11-22):
-        // 16 KB of tags in a response, told apart without regard to case, and removed.
+        // 16 KB of tags in a response, told apart without regard to case, and removed. A tag is printable
+        // ASCII without spaces, as ours are all.
         tags: Some(TagSupport {
             header: TagHeader::CacheTag,
             limits: TagHeader::CacheTag.limits(),
@@ -135,6 +136,7 @@ fn whole(number: u32) -> NonZeroU32 {
 
 #[cfg(test)]
 mod tests {
+    use isr_core::{Tag, Target};
     use serde_json::json;
 
     use super::*;
@@ -163,6 +165,15 @@ mod tests {
             let rate = can.url.unwrap().rate.unwrap();
             assert_eq!(rate.burst.get() + rate.refill.get(), urls, "{plan}");
             assert_eq!(rate.unit, RateUnit::Items);
+        }
+    }
+
+    #[test]
+    fn every_tag_is_one_of_cloudflares() {
+        let can = can("free");
+        let punctuation = "!$%&'()*+-./:;<=>?@[\\]^_`{|}~a#1";
+        for text in [punctuation, &"x".repeat(Tag::MAX_LEN)] {
+            assert!(can.takes(&Target::Tag(text.parse().unwrap())), "{text}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
+use isr_core::options::is_loopback;
 use isr_core::{
     Capabilities, CdnConnector, Completion, ConnectorError, Finding, InvalidOption, Mode,
     PurgeBatch, PurgeReceipt, Reference,
@@ -14,7 +15,7 @@ use serde::de::IgnoredAny;
 
 use crate::answer::Answer;
 use crate::capabilities::capabilities;
-use crate::options::{Options, Settings, is_loopback};
+use crate::options::{Options, Settings};
 use crate::request::request;
 
 /// What requests are sent as.
@@ -64,7 +65,7 @@ fn client(settings: &Settings) -> Result<Client, InvalidOption> {
         .referer(false)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.timeout);
-    if is_loopback(&settings.api_base) {
+    if settings.api_base.host_str().is_some_and(is_loopback) {
         client = client.no_proxy();
     }
     client.build().map_err(|error| {
@@ -131,9 +132,6 @@ impl Cloudflare {
     }
 
     fn refused(&self, reason: &str) -> ConnectorError {
-        ConnectorError::Refused {
-            connector: self.name.clone(),
-            reason: reason.to_owned(),
-        }
+        ConnectorError::refused(&self.name, reason)
     }
 }

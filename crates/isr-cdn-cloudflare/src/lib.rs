@@ -10,6 +10,7 @@ mod answer;
 mod capabilities;
 mod check;
 mod connector;
+mod fault;
 mod options;
 mod request;
 

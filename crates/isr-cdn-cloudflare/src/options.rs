@@ -1,11 +1,11 @@
 //! What a user configures, and what becomes of it when it is checked.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use isr_core::options::{is_loopback, positive};
 use isr_core::{Dialect, InvalidOption, Secret};
 use reqwest::Url;
 use serde::Deserialize;
@@ -148,14 +148,6 @@ impl Options {
         for (name, value) in self.variant_headers.iter().flatten() {
             check_header(name, value)?;
         }
-        for (key, span) in [
-            ("connect_timeout", self.connect_timeout),
-            ("timeout", self.timeout),
-        ] {
-            if span.is_zero() {
-                return Err(InvalidOption::new(key, "is zero: give it some seconds"));
-            }
-        }
         Ok(Settings {
             zone: check_zone(&self.zone)?,
             plan: self.plan,
@@ -167,8 +159,8 @@ impl Options {
             dialect: check_dialect(self.dialect)?,
             variant_headers: self.variant_headers,
             api_base: check_api_base(&self.api_base)?,
-            connect_timeout: self.connect_timeout,
-            timeout: self.timeout,
+            connect_timeout: positive("connect_timeout", self.connect_timeout)?,
+            timeout: positive("timeout", self.timeout)?,
             settling_time: self.settling_time,
         })
     }
@@ -260,19 +252,10 @@ fn check_api_base(text: &str) -> Result<Url, InvalidOption> {
     }
     match url.scheme() {
         "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
+        "http" if url.host_str().is_some_and(is_loopback) => Ok(url),
         "http" => invalid("would send the token unencrypted: begin it with https://"),
         _ => invalid("is no URL of the web: begin it with https://"),
     }
-}
-
-/// Whether a URL names this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        let address = address.parse::<IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    })
 }
 
 fn size(key: &'static str, size: u32, most: u32) -> Result<NonZeroU32, InvalidOption> {

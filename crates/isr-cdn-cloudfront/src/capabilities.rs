@@ -3,7 +3,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use isr_core::{
-    Ability, Capabilities, Cost, Dialect, TagHeader, TagHeaderLimits, TagSeparator, TagSupport,
+    Ability, Capabilities, Cost, Dialect, Forbidden, TagHeader, TagHeaderLimits, TagSeparator,
+    TagSupport,
 };
 
 use crate::options::Settings;
@@ -75,7 +76,8 @@ pub(crate) fn capabilities(settings: &Settings) -> Capabilities {
     }
 }
 
-/// 50 tags of each object are kept, of 256 characters each.
+/// 50 tags of each object are kept, of 256 characters each. A tag is printable ASCII without comma, as
+/// every tag is here, and without `*`, which would be a wildcard.
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-tags.html>,
 /// read 2026-11-22. How long the field may be is not said there.
@@ -83,13 +85,14 @@ fn tag_limits(header: &TagHeader) -> TagHeaderLimits {
     TagHeaderLimits {
         tags: 50,
         tag_bytes: 256,
+        forbidden: Forbidden::characters("*"),
         ..header.limits()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use isr_core::{PageUrl, Target, calls, tag};
+    use isr_core::{PageUrl, Tag, Target, calls, tag};
 
     use super::*;
     use crate::options::Options;
@@ -109,6 +112,19 @@ mod tests {
         let tags = can(Some("x-tags")).tags.unwrap();
         assert_eq!(tags.header.name(), "x-tags");
         assert_eq!((tags.limits.tags, tags.limits.tag_bytes), (50, 256));
+    }
+
+    #[test]
+    fn a_tag_with_an_asterisk_is_none_of_cloudfronts() {
+        let can = can(Some("x-tags"));
+        let takes = |text: &str| can.takes(&Target::Tag(text.parse().unwrap()));
+        for text in ["*", "post:*", "a*b"] {
+            assert!(!takes(text), "{text}");
+        }
+        let punctuation = "!$%&'()+-./:;<=>?@[\\]^_`{|}~a#1";
+        for text in ["post:%2a", punctuation, &"x".repeat(Tag::MAX_LEN)] {
+            assert!(takes(text), "{text}");
+        }
     }
 
     #[test]

@@ -48,10 +48,7 @@ impl CloudFrontConnector {
     }
 
     fn refused(&self, reason: String) -> ConnectorError {
-        ConnectorError::Refused {
-            connector: self.name.clone(),
-            reason,
-        }
+        ConnectorError::refused(&self.name, reason)
     }
 
     /// CloudFront would say so itself, and count the call.

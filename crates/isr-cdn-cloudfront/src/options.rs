@@ -6,11 +6,12 @@ mod tests;
 use std::time::Duration;
 
 use http::{HeaderName, Uri};
+use isr_core::options::{at_most_minutes, positive};
 use isr_core::{InvalidOption, Secret};
 use serde::Deserialize;
 
-/// The longest that any duration may be set to.
-const LONGEST: Duration = Duration::from_mins(5);
+/// The longest that any duration may be set to, in minutes.
+const LONGEST: u64 = 5;
 /// The shortest pause between two polls.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 
@@ -117,18 +118,8 @@ pub(crate) enum Credentials {
 impl Options {
     /// Looks whether the options can be used.
     pub(crate) fn check(self) -> Result<Settings, InvalidOption> {
-        at_most("connect_timeout", self.connect_timeout)?;
-        at_most("timeout", self.timeout)?;
-        at_most("poll_interval", self.poll_interval)?;
-        at_most("settling_time", self.settling_time)?;
-        for (key, duration) in [
-            ("connect_timeout", self.connect_timeout),
-            ("timeout", self.timeout),
-        ] {
-            if duration.is_zero() {
-                return Err(InvalidOption::new(key, "is 0: no call could be made"));
-            }
-        }
+        let in_time =
+            |key, span| at_most_minutes(key, span, LONGEST).and_then(|span| positive(key, span));
         if self.poll_interval < SHORTEST_POLL {
             return Err(InvalidOption::new("poll_interval", "is less than 10ms"));
         }
@@ -142,19 +133,12 @@ impl Options {
                 self.session_token,
             )?,
             endpoint_url: self.endpoint_url.map(endpoint_url).transpose()?,
-            connect_timeout: self.connect_timeout,
-            timeout: self.timeout,
-            poll_interval: self.poll_interval,
-            settling_time: self.settling_time,
+            connect_timeout: in_time("connect_timeout", self.connect_timeout)?,
+            timeout: in_time("timeout", self.timeout)?,
+            poll_interval: at_most_minutes("poll_interval", self.poll_interval, LONGEST)?,
+            settling_time: at_most_minutes("settling_time", self.settling_time, LONGEST)?,
         })
     }
-}
-
-fn at_most(key: &'static str, duration: Duration) -> Result<(), InvalidOption> {
-    if duration > LONGEST {
-        return Err(InvalidOption::new(key, "is more than 5m"));
-    }
-    Ok(())
 }
 
 fn scope(distribution: Option<String>, tenant: Option<String>) -> Result<Scope, InvalidOption> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, StatusCode};
-use isr_core::{BoxError, ConnectorError};
+use isr_core::{ConnectorError, excerpt_within};
 use serde::Deserialize;
 
 use crate::api::Answer;
@@ -12,6 +12,9 @@ use crate::request::AsksFor;
 
 /// The field that says when calls are taken again, in seconds since 1970.
 const RESET: &str = "fastly-ratelimit-reset";
+
+/// The most characters that are shown of what Fastly said.
+const LONGEST_REASON: usize = 200;
 
 /// What Fastly answers to a purge of a URL, or of everything.
 #[derive(Debug, Deserialize)]
@@ -47,35 +50,28 @@ pub(crate) fn purged(
 /// nobody, and believing that it was purged does.
 fn all_are_named(name: &str, keys: &[String], body: &[u8]) -> Result<(), ConnectorError> {
     let ids: HashMap<String, String> =
-        serde_json::from_slice(body).map_err(|error| broken(name, error))?;
+        serde_json::from_slice(body).map_err(|error| ConnectorError::unreachable(name, error))?;
     match keys.iter().find(|&key| !ids.contains_key(key)) {
         None => Ok(()),
-        Some(key) => Err(broken(name, format!("the answer does not confirm `{key}`"))),
+        Some(key) => {
+            let reason = format!("the answer does not confirm `{key}`");
+            Err(ConnectorError::unreachable(name, reason))
+        }
     }
 }
 
 fn says_ok(name: &str, body: &[u8]) -> Result<(), ConnectorError> {
-    let answer: Purged = serde_json::from_slice(body).map_err(|error| broken(name, error))?;
+    let answer: Purged =
+        serde_json::from_slice(body).map_err(|error| ConnectorError::unreachable(name, error))?;
     if answer.status == "ok" {
         return Ok(());
     }
-    let status = StatusCode::OK;
-    let headers = HeaderMap::new();
     // It came with 200 and yet is a refusal, so it is told as one.
-    Err(ConnectorError::from_answer(
+    let said = excerpt_within(&answer.status, LONGEST_REASON);
+    Err(ConnectorError::refused(
         name,
-        status,
-        &headers,
-        &answer.status,
+        format!("it answered {}: {said}", StatusCode::OK),
     ))
-}
-
-/// An answer that cannot be read, or none.
-pub(crate) fn broken(name: &str, source: impl Into<BoxError>) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: name.to_owned(),
-        source: source.into(),
-    }
 }
 
 /// The error that an answer with a status other than 2xx is.
@@ -85,10 +81,11 @@ pub(crate) fn error(name: &str, service: &str, answer: &Answer) -> ConnectorErro
         answer.status,
         &answer.headers,
         &complaint(&answer.body),
+        answer.at,
     );
     match &mut error {
         ConnectorError::RateLimited { retry_after, .. } => {
-            let reset = || until_reset(&answer.headers, SystemTime::now());
+            let reset = || until_reset(&answer.headers, answer.at);
             *retry_after = retry_after.or_else(reset);
         }
         ConnectorError::Refused { reason, .. } => {
@@ -141,6 +138,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
             body: body.into(),
+            at: UNIX_EPOCH,
         }
     }
 

@@ -1,7 +1,9 @@
 //! Fastly's API: how calls are made and answers are read.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use isr_core::{BoxError, InvalidOption};
+use isr_core::{BoundedBody, BoxError, InvalidOption};
 use reqwest::{Client, RequestBuilder, redirect};
 
 use crate::options::Settings;
@@ -30,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// When it had come.
+    pub(crate) at: SystemTime,
 }
 
 impl Api {
@@ -84,20 +88,18 @@ impl Api {
 
 async fn answer(call: RequestBuilder) -> Result<Answer, BoxError> {
     let mut response = call.send().await.map_err(reqwest::Error::without_url)?;
-    let mut body = Vec::new();
+    let mut body = BoundedBody::with_room_for(LONGEST_ANSWER);
     while let Some(chunk) = response
         .chunk()
         .await
         .map_err(reqwest::Error::without_url)?
     {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
-            return Err(format!("the answer is longer than {LONGEST_ANSWER} bytes").into());
-        }
+        body.push(&chunk)?;
     }
     Ok(Answer {
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
-        body,
+        body: body.into_bytes(),
+        at: SystemTime::now(),
     })
 }

@@ -4,7 +4,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use isr_core::{
-    Ability, Capabilities, Dialect, RateLimit, RateUnit, TagHeader, TagHeaderLimits, TagSupport,
+    Ability, Capabilities, Dialect, Forbidden, RateLimit, RateUnit, TagHeader, TagHeaderLimits,
+    TagSupport,
 };
 
 use crate::options::Settings;
@@ -69,13 +70,15 @@ pub(crate) fn capabilities(settings: &Settings) -> Capabilities {
     }
 }
 
-/// The length of the field, and of one key in it; from the key at the limit on, all are left out.
+/// The length of the field, and of one key in it; from the key at the limit on, all are left out. A key
+/// is printable ASCII without spaces, as every tag is.
 ///
 /// <https://www.fastly.com/documentation/reference/http/http-headers/Surrogate-Key/>, read 2026-11-22.
 const TAG_LIMITS: TagHeaderLimits = TagHeaderLimits {
     bytes: 16_384,
     tags: usize::MAX,
     tag_bytes: 1_024,
+    forbidden: Forbidden::NOTHING,
 };
 
 fn whole(number: u32) -> NonZeroU32 {
@@ -84,7 +87,7 @@ fn whole(number: u32) -> NonZeroU32 {
 
 #[cfg(test)]
 mod tests {
-    use isr_core::{Target, calls, tag};
+    use isr_core::{Tag, Target, calls, tag};
 
     use super::*;
     use crate::options::Options;
@@ -111,6 +114,15 @@ mod tests {
             let rate = ability.unwrap().rate.unwrap();
             assert!(rate.burst.get() + rate.refill.get() < limit);
             assert!(rate.refill.get() >= limit / 100 * 95);
+        }
+    }
+
+    #[test]
+    fn every_tag_is_a_key() {
+        let can = can(r#"{"service": "S", "token": "T"}"#);
+        let punctuation = "!$%&'()*+-./:;<=>?@[\\]^_`{|}~a#1";
+        for text in [punctuation, &"x".repeat(Tag::MAX_LEN)] {
+            assert!(can.takes(&Target::Tag(text.parse().unwrap())), "{text}");
         }
     }
 

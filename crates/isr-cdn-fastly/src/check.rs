@@ -80,10 +80,11 @@ async fn see<T: DeserializeOwned>(
     let answer = api
         .get(path)
         .await
-        .map_err(|error| answer::broken(name, error))?;
+        .map_err(|error| ConnectorError::unreachable(name, error))?;
     let body: &[u8] = &answer.body;
     if answer.status.is_success() {
-        let seen = serde_json::from_slice(body).map_err(|error| answer::broken(name, error))?;
+        let seen = serde_json::from_slice(body)
+            .map_err(|error| ConnectorError::unreachable(name, error))?;
         return Ok(Seen::As(seen));
     }
     match answer::error(name, &api.settings().service, &answer) {

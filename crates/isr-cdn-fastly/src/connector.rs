@@ -37,10 +37,7 @@ impl FastlyConnector {
     }
 
     fn refused(&self, reason: &str) -> ConnectorError {
-        ConnectorError::Refused {
-            connector: self.name.clone(),
-            reason: reason.to_owned(),
-        }
+        ConnectorError::refused(&self.name, reason)
     }
 }
 
@@ -58,7 +55,7 @@ impl CdnConnector for FastlyConnector {
         let settings = self.api.settings();
         let request = Request::of(batch, settings).map_err(|reason| self.refused(&reason))?;
         let answer = self.api.purge(&request).await;
-        let answer = answer.map_err(|error| answer::broken(&self.name, error))?;
+        let answer = answer.map_err(|error| ConnectorError::unreachable(&self.name, error))?;
         answer::purged(&self.name, &settings.service, &request.asks_for, &answer)?;
         Ok(PurgeReceipt::accepted(batch))
     }

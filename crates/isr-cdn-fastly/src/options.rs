@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use http::HeaderValue;
+use isr_core::options::{at_most_minutes, positive};
 use isr_core::{InvalidOption, Secret};
 use reqwest::Url;
 use serde::Deserialize;
 
-/// The longest that any duration may be set to.
-const LONGEST: Duration = Duration::from_mins(5);
+/// The longest that any duration may be set to, in minutes.
+const LONGEST: u64 = 5;
 /// Fastly's own API.
 const API: &str = "https://api.fastly.com";
 /// How long a response may still be on its way into a cache.
@@ -88,34 +89,19 @@ impl Options {
             SETTLING_TIME
         };
         let settling_time = self.settling_time.unwrap_or(default_settling_time);
-        at_most("settling_time", settling_time)?;
-        for (key, duration) in [
-            ("connect_timeout", self.connect_timeout),
-            ("timeout", self.timeout),
-        ] {
-            at_most(key, duration)?;
-            if duration.is_zero() {
-                return Err(InvalidOption::new(key, "is 0: no call could be made"));
-            }
-        }
+        let in_time =
+            |key, span| at_most_minutes(key, span, LONGEST).and_then(|span| positive(key, span));
         Ok(Settings {
             service: service(self.service)?,
             token: token(&self.token)?,
             api_base: api_base(&self.api_base)?,
             account: account(self.account)?,
             soft: self.soft.unwrap_or(!shielded),
-            settling_time,
-            connect_timeout: self.connect_timeout,
-            timeout: self.timeout,
+            settling_time: at_most_minutes("settling_time", settling_time, LONGEST)?,
+            connect_timeout: in_time("connect_timeout", self.connect_timeout)?,
+            timeout: in_time("timeout", self.timeout)?,
         })
     }
-}
-
-fn at_most(key: &'static str, duration: Duration) -> Result<(), InvalidOption> {
-    if duration > LONGEST {
-        return Err(InvalidOption::new(key, "is more than 5m"));
-    }
-    Ok(())
 }
 
 fn service(id: String) -> Result<String, InvalidOption> {

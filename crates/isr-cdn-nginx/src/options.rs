@@ -1,13 +1,13 @@
 //! What a user writes in the configuration, and what becomes of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use isr_core::{InvalidOption, QueryFilter};
-use reqwest::Url;
+use isr_core::options::{header_name, positive, within};
+use isr_core::{InvalidOption, Machine, QueryFilter};
 use serde::Deserialize;
 
 use crate::cache_path::Template;
@@ -142,15 +142,6 @@ pub(crate) struct TierSettings {
     pub(crate) distance: u8,
 }
 
-/// One nginx.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Machine {
-    /// `host:port`.
-    pub(crate) label: String,
-    /// `scheme://host:port`.
-    pub(crate) origin: String,
-}
-
 impl Options {
     /// Checks everything that can be known without calling anybody.
     pub(crate) fn check(self) -> Result<Settings, InvalidOption> {
@@ -179,11 +170,15 @@ impl Options {
         let field = self.answer_header.as_deref().unwrap_or("x-edge-isr-purge");
         let field = (!field.is_empty()).then(|| header_name("answer_header", field));
         Ok(LocationSettings {
-            machines: machines(self.machines.as_deref().unwrap_or_default())?,
+            machines: Machine::list(
+                self.machines.as_deref().unwrap_or_default(),
+                "nginx",
+                "http://10.0.0.1",
+            )?,
             purge_path: purge_path(self.purge_path.as_deref().unwrap_or("/purge"))?,
             variants: variants.iter().map(headers).collect::<Result<_, _>>()?,
             answer_header: field.transpose()?,
-            concurrency: within("concurrency", self.concurrency.unwrap_or(8), 256)?,
+            concurrency: within("concurrency", self.concurrency.unwrap_or(8), 1, 256)?,
             connect_timeout: positive(
                 "connect_timeout",
                 self.connect_timeout.unwrap_or(Duration::from_secs(3)),
@@ -218,6 +213,7 @@ impl Options {
             most_files: within(
                 "max_index_entries",
                 self.max_index_entries.unwrap_or(2_000_000),
+                1,
                 usize::MAX,
             )?,
             refresh_interval: positive(
@@ -268,48 +264,6 @@ fn query(allow: Option<&[String]>, deny: Option<&[String]>) -> Result<QueryFilte
     }
 }
 
-fn machines(written: &[String]) -> Result<Vec<Machine>, InvalidOption> {
-    let fault = |fault: String| InvalidOption::new("machines", fault);
-    if written.is_empty() {
-        return Err(fault(
-            "is empty: list every nginx, such as \"http://10.0.0.1\"".to_owned(),
-        ));
-    }
-    let mut seen = BTreeSet::new();
-    let mut machines = Vec::new();
-    for text in written {
-        let machine = machine(text).ok_or_else(|| {
-            // What stands before an @ may be a password.
-            let shown = text.rsplit_once('@').map_or(&**text, |(_, rest)| rest);
-            fault(format!(
-                "holds `{shown}`: write http:// or https://, a host, a port, and nothing more"
-            ))
-        })?;
-        if !seen.insert(machine.label.clone()) {
-            return Err(fault(format!("names {} twice", machine.label)));
-        }
-        machines.push(machine);
-    }
-    Ok(machines)
-}
-
-fn machine(text: &str) -> Option<Machine> {
-    let url = Url::parse(text).ok()?;
-    let bare = url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if !bare || !matches!(url.scheme(), "http" | "https") {
-        return None;
-    }
-    let label = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
-    Some(Machine {
-        origin: format!("{}://{label}", url.scheme()),
-        label,
-    })
-}
-
 fn purge_path(path: &str) -> Result<String, InvalidOption> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
     let path = path.trim_end_matches('/');
@@ -343,26 +297,6 @@ fn headers(fields: &BTreeMap<String, String>) -> Result<HeaderMap, InvalidOption
     fields.collect()
 }
 
-fn header_name(key: &'static str, name: &str) -> Result<HeaderName, InvalidOption> {
-    name.parse()
-        .map_err(|_| InvalidOption::new(key, format!("holds `{name}`, which is no header's name")))
-}
-
-fn within(key: &'static str, value: usize, most: usize) -> Result<NonZeroUsize, InvalidOption> {
-    NonZeroUsize::new(value)
-        .filter(|value| value.get() <= most)
-        .ok_or_else(|| {
-            InvalidOption::new(key, format!("is {value}: use a number from 1 to {most}"))
-        })
-}
-
-fn positive(key: &'static str, value: Duration) -> Result<Duration, InvalidOption> {
-    if value.is_zero() {
-        return Err(InvalidOption::new(key, "is zero: give it some time"));
-    }
-    Ok(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,7 +312,7 @@ mod tests {
         let Ok(Settings::Location(location)) = location else {
             panic!("{location:?}");
         };
-        let labels: Vec<&str> = location.machines.iter().map(|it| &*it.label).collect();
+        let labels: Vec<&str> = location.machines.iter().map(Machine::label).collect();
         assert_eq!(labels, ["a:80", "b:1"]);
         assert_eq!(location.purge_path, "/purge");
 
@@ -394,16 +328,8 @@ mod tests {
         let rows = [
             (String::new(), "method is missing"),
             ("method = 'x'".to_owned(), "unknown variant"),
-            (location.to_owned(), "machines is empty"),
+            (location.to_owned(), "machines is empty: list every nginx"),
             (format!("{location}machines = ['a']"), "machines holds `a`"),
-            (
-                format!("{location}machines = ['http://a/b']"),
-                "machines holds",
-            ),
-            (
-                format!("{location}machines = ['http://a', 'http://A']"),
-                "a:80 twice",
-            ),
             (format!("{machine}path = '/c'"), "path belongs to"),
             (
                 format!("{machine}purge_path = 'purge'"),

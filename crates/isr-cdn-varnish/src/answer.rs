@@ -1,7 +1,9 @@
 //! What Varnish answered, and what that means.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName, StatusCode};
-use isr_core::{ConnectorError, excerpt_within};
+use isr_core::{ConnectorError, excerpt_within, html_title};
 
 /// The most characters of an answer's body that are looked at for a title.
 const LONGEST_TITLE: usize = 200;
@@ -12,6 +14,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    /// When it had come.
+    pub(crate) at: SystemTime,
 }
 
 impl Answer {
@@ -34,51 +38,47 @@ impl Answer {
             return Err(self.failure(connector));
         }
         if let (None, Some(count)) = (said, count) {
-            return Err(ConnectorError::Unreachable {
-                connector: connector.to_owned(),
-                source: format!(
-                    "it answered {} without `{count}`, so this was not the VCL: have Varnish load \
-                     docs/connectors/varnish.vcl",
-                    self.status
-                )
-                .into(),
-            });
+            let source = format!(
+                "it answered {} without `{count}`, so this was not the VCL: have Varnish load \
+                 docs/connectors/varnish.vcl",
+                self.status
+            );
+            return Err(ConnectorError::unreachable(connector, source));
         }
         let number = said.and_then(|said| said.to_str().ok()?.trim().parse().ok());
         Ok(number.or(nothing_cached.then_some(0)))
     }
 
     fn failure(&self, connector: &str) -> ConnectorError {
-        let said = title(&self.body);
+        let said = html_title(&self.body);
         let denied = matches!(
             self.status,
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED
         );
         if !denied {
-            return ConnectorError::from_answer(connector, self.status, &self.headers, said);
+            // Varnish's builtin VCL puts `Retry-After: 5` on every error it makes up itself, and above all
+            // on the 503 for a backend that failed. That is no request for fewer calls, as a 429 is.
+            let none = HeaderMap::new();
+            let headers = match self.status {
+                StatusCode::TOO_MANY_REQUESTS => &self.headers,
+                _ => &none,
+            };
+            return ConnectorError::from_answer(connector, self.status, headers, said, self.at);
         }
-        ConnectorError::Refused {
-            connector: connector.to_owned(),
-            reason: format!(
-                "it answered {}: {}; add the address that this process calls from to the VCL's \
-                 `acl edge_isr_purgers`, and compare the secret where there is one",
-                self.status,
-                excerpt_within(said, LONGEST_TITLE)
-            ),
-        }
+        let reason = format!(
+            "it answered {}: {}; add the address that this process calls from to the VCL's \
+             `acl edge_isr_purgers`, and compare the secret where there is one",
+            self.status,
+            excerpt_within(said, LONGEST_TITLE)
+        );
+        ConnectorError::refused(connector, reason)
     }
-}
-
-/// The title of the page that Varnish makes of an error, or the page where it has none.
-fn title(body: &str) -> &str {
-    let title = body
-        .split_once("<title>")
-        .and_then(|(_, rest)| rest.split_once("</title>"));
-    title.map_or(body, |(title, _)| title).trim()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::HeaderValue;
 
     use super::*;
@@ -95,6 +95,7 @@ mod tests {
                     )
                 })
                 .collect(),
+            at: SystemTime::UNIX_EPOCH,
             body: "<html><title> 405 No </title>".to_owned(),
         }
     }
@@ -135,10 +136,30 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_its_own_may_pass() {
-        let error = answer(503, &[("retry-after", "5")])
-            .copies("v", Some(&COUNT))
-            .unwrap_err();
-        assert!(error.is_retryable() && error.retry_after().is_some());
+    fn a_failure_of_its_own_may_pass_and_asks_for_no_fewer_calls() {
+        let five = ("retry-after", "5");
+        for (status, delay) in [
+            (503, Some(five)),
+            (503, None),
+            (500, None),
+            (502, Some(five)),
+        ] {
+            let headers: Vec<_> = delay.into_iter().collect();
+            let error = answer(status, &headers).copies("v", Some(&COUNT));
+            let error = error.unwrap_err();
+            assert!(
+                matches!(error, ConnectorError::Unreachable { .. }),
+                "{status}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn whoever_limits_calls_says_so_by_429() {
+        for (headers, seconds) in [(&[("retry-after", "7")][..], Some(7)), (&[], None)] {
+            let error = answer(429, headers).copies("v", Some(&COUNT)).unwrap_err();
+            assert!(matches!(error, ConnectorError::RateLimited { .. }));
+            assert_eq!(error.retry_after(), seconds.map(Duration::from_secs));
+        }
     }
 }

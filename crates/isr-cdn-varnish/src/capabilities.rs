@@ -1,6 +1,6 @@
 //! What a Varnish can do with the VCL it has.
 
-use isr_core::{Ability, Capabilities, Dialect, TagHeader, TagHeaderLimits, TagSupport};
+use isr_core::{Ability, Capabilities, Dialect, Forbidden, TagHeader, TagHeaderLimits, TagSupport};
 
 use crate::options::Settings;
 
@@ -36,6 +36,7 @@ pub(crate) fn capabilities(settings: &Settings) -> Capabilities {
                 bytes: 7_500,
                 tags: usize::MAX,
                 tag_bytes: 7_500,
+                forbidden: Forbidden::NOTHING,
             },
             case_sensitive: true,
             stripped: true,

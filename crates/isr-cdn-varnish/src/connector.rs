@@ -1,21 +1,22 @@
 //! One Varnish, as a tier.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::header;
 use isr_core::{
-    Capabilities, CdnConnector, Completion, ConnectorError, Finding, InvalidOption, Mode, PageUrl,
-    PurgeBatch, PurgeReceipt, Reference, Target,
+    BoundedBody, Capabilities, CdnConnector, Completion, ConnectorError, Finding, InvalidOption,
+    Machine, Mode, PageUrl, PurgeBatch, PurgeOutcome, PurgeReceipt, Reference, Target,
 };
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, redirect};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::capabilities::capabilities;
-use crate::options::{Machine, Options, Settings};
+use crate::options::{Options, Settings};
 use crate::request::{self, Call};
 
 /// What a `[[connector]]` table calls this kind.
@@ -53,12 +54,6 @@ struct Varnish {
     room: Semaphore,
 }
 
-/// What came of one request.
-enum Outcome {
-    Purged { targets: u64, copies: Option<u64> },
-    Refused(Vec<Target>, String),
-}
-
 impl Varnish {
     fn new(name: &str, machine: &Machine, settings: &Arc<Settings>) -> Result<Self, InvalidOption> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -80,7 +75,7 @@ impl Varnish {
                 InvalidOption::new("machines", format!("cannot be called: {error}"))
             })?;
         Ok(Self {
-            name: format!("{name}@{}", machine.label),
+            name: format!("{name}@{}", machine.label()),
             machine: machine.clone(),
             settings: Arc::clone(settings),
             capabilities: capabilities(settings),
@@ -91,20 +86,20 @@ impl Varnish {
 
     /// Sends one request and gives the number of copies it was about, where that is said.
     async fn send(&self, call: &Call) -> Result<Option<u64>, ConnectorError> {
+        let Some(url) = self.machine.url(&call.path) else {
+            let reason = "the URL cannot be sent as it is";
+            return Err(ConnectorError::refused(&self.name, reason));
+        };
         let _permit = self.room.acquire().await.expect("it is never closed");
-        let answer = self.exchange(call).await.map_err(|error| {
-            // The URL says no more than the name does, and may be long.
-            let source = error.without_url().into();
-            ConnectorError::Unreachable {
-                connector: self.name.clone(),
-                source,
-            }
-        })?;
+        // The URL says no more than the name does, and may be long.
+        let answer = self
+            .exchange(url, call)
+            .await
+            .map_err(|error| ConnectorError::unreachable(&self.name, error.without_url()))?;
         answer.copies(&self.name, self.settings.headers.count.as_ref())
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Answer, reqwest::Error> {
-        let url = format!("{}{}", self.machine.origin, call.path);
+    async fn exchange(&self, url: String, call: &Call) -> Result<Answer, reqwest::Error> {
         let mut request = self
             .client
             .request(call.method.clone(), url)
@@ -113,40 +108,25 @@ impl Varnish {
             request = request.header(name, value);
         }
         let mut response = request.send().await?;
-        let mut body = Vec::new();
+        let mut body = BoundedBody::with_room_for(LONGEST_ANSWER);
         while let Some(chunk) = response.chunk().await? {
-            let room = LONGEST_ANSWER - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if body.len() == LONGEST_ANSWER {
+            if body.push(&chunk).is_err() {
                 break;
             }
         }
         Ok(Answer {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
-            body: String::from_utf8_lossy(&body).into_owned(),
+            body: body.into_text(),
+            at: SystemTime::now(),
         })
     }
 
     /// Sends one request of a batch. An error that may pass ends the batch, which is sent again; one that
     /// will not is that of its targets alone.
-    async fn carry_out(&self, call: Call) -> Result<Outcome, ConnectorError> {
-        if !is_sent_as_it_is(&self.machine, &call) {
-            return Ok(Outcome::Refused(
-                call.targets,
-                "the URL cannot be sent as it is".to_owned(),
-            ));
-        }
-        match self.send(&call).await {
-            Ok(copies) => Ok(Outcome::Purged {
-                targets: call.targets.len() as u64,
-                copies,
-            }),
-            Err(ConnectorError::Refused { reason, .. }) => {
-                Ok(Outcome::Refused(call.targets, reason))
-            }
-            Err(error) => Err(error),
-        }
+    async fn carry_out(&self, call: Call) -> Result<PurgeOutcome, ConnectorError> {
+        let answer = self.send(&call).await;
+        PurgeOutcome::of(call.targets, answer)
     }
 
     /// A request for each method that the VCL is to answer. None of it is about anything that
@@ -195,27 +175,9 @@ impl CdnConnector for Varnish {
             .map(|call| self.carry_out(call))
             .buffer_unordered(self.settings.concurrency.get());
         while let Some(outcome) = outcomes.try_next().await? {
-            match outcome {
-                Outcome::Purged { targets, copies } => {
-                    receipt.accepted += targets;
-                    if let Some(copies) = copies {
-                        *receipt.copies.get_or_insert(0) += copies;
-                    }
-                }
-                Outcome::Refused(targets, reason) => {
-                    let targets = targets.into_iter();
-                    let refused = targets.map(|target| (target, reason.clone()));
-                    receipt.rejected.extend(refused);
-                }
-            }
+            receipt.add(outcome);
         }
-        match receipt.rejected.first() {
-            Some((_, reason)) if receipt.accepted == 0 => Err(ConnectorError::Refused {
-                connector: self.name.clone(),
-                reason: reason.clone(),
-            }),
-            _ => Ok(receipt),
-        }
+        receipt.unless_all_refused(&self.name)
     }
 
     async fn poll(&self, _reference: &Reference) -> Result<Completion, ConnectorError> {
@@ -225,7 +187,7 @@ impl CdnConnector for Varnish {
 
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         let mut findings = Vec::new();
-        let label = &self.machine.label;
+        let label = self.machine.label();
         for (method, mut call) in self.questions() {
             call.headers
                 .entry(header::HOST)
@@ -240,14 +202,4 @@ impl CdnConnector for Varnish {
         }
         Ok(findings)
     }
-}
-
-/// Whether the path goes over the wire just as it is: a URL library that put it into another form would
-/// have another page purged.
-fn is_sent_as_it_is(machine: &Machine, call: &Call) -> bool {
-    let url = format!("{}{}", machine.origin, call.path);
-    Url::parse(&url).is_ok_and(|url| {
-        let query = url.query().map(|query| format!("?{query}"));
-        format!("{}{}", url.path(), query.unwrap_or_default()) == call.path
-    })
 }

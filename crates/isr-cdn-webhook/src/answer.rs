@@ -1,7 +1,9 @@
 //! From what the receiver answered to what it means.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, StatusCode};
-use isr_core::{ConnectorError, PurgeBatch, PurgeReceipt, Target, excerpt_within};
+use isr_core::{BoundedBody, ConnectorError, PurgeBatch, PurgeReceipt, Target, excerpt_within};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,6 +22,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    /// When it had come.
+    at: SystemTime,
 }
 
 /// What a receiver may say besides that it succeeded.
@@ -45,23 +49,19 @@ impl Answer {
         response: Result<reqwest::Response, reqwest::Error>,
     ) -> Result<Self, ConnectorError> {
         // The URL may hold a secret.
-        let broken = |error: reqwest::Error| ConnectorError::Unreachable {
-            connector: connector.to_owned(),
-            source: error.without_url().into(),
-        };
+        let broken =
+            |error: reqwest::Error| ConnectorError::unreachable(connector, error.without_url());
         let mut response = response.map_err(broken)?;
-        let mut body = Vec::new();
+        let mut body = BoundedBody::with_room_for(LONGEST_BODY);
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > LONGEST_BODY {
-                let reason = format!("its answer is longer than {LONGEST_BODY} bytes");
-                return Err(unreachable(connector, reason));
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk)
+                .map_err(|error| ConnectorError::unreachable(connector, error))?;
         }
         Ok(Self {
             status: response.status(),
             headers: response.headers().clone(),
-            body,
+            body: body.into_bytes(),
+            at: SystemTime::now(),
         })
     }
 
@@ -76,6 +76,7 @@ impl Answer {
             self.status,
             &self.headers,
             &said,
+            self.at,
         ))
     }
 
@@ -86,7 +87,7 @@ impl Answer {
         batch: &PurgeBatch,
     ) -> Result<PurgeReceipt, ConnectorError> {
         self.succeeded(connector)?;
-        let nonsense = |reason: String| unreachable(connector, reason);
+        let nonsense = |reason: String| ConnectorError::unreachable(connector, reason);
         let said = match self.body.trim_ascii_start().first() {
             Some(b'{') => serde_json::from_slice::<Said>(&self.body).map_err(|_| {
                 nonsense("its answer is no JSON of the form that is documented".to_owned())
@@ -135,13 +136,6 @@ fn find(batch: &PurgeBatch, text: &Value) -> Option<Target> {
     target.cloned()
 }
 
-fn unreachable(connector: &str, reason: String) -> ConnectorError {
-    ConnectorError::Unreachable {
-        connector: connector.to_owned(),
-        source: reason.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use isr_core::{Epoch, Mode, Position, tag};
@@ -153,6 +147,7 @@ mod tests {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
+            at: SystemTime::UNIX_EPOCH,
         };
         let targets = vec![Target::Tag(tag("post", 1)), Target::Everything];
         let position = Position::new(Epoch::new(1), [1]);

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::header::CONTENT_TYPE;
+use isr_core::options::is_loopback;
 use isr_core::{
     Capabilities, CdnConnector, Completion, ConnectorError, Finding, InvalidOption, Mode,
     PurgeBatch, PurgeReceipt, Reference,
@@ -13,7 +14,7 @@ use reqwest::Client;
 
 use crate::answer::Answer;
 use crate::capabilities::capabilities;
-use crate::options::{Options, Settings, is_loopback};
+use crate::options::{Options, Settings};
 use crate::request::body;
 use crate::signature::{SIGNATURE_HEADER, signature};
 
@@ -60,7 +61,7 @@ fn client(settings: &Settings) -> Result<Client, InvalidOption> {
         .referer(false)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.timeout);
-    if is_loopback(&settings.endpoint.0) {
+    if settings.endpoint.0.host_str().is_some_and(is_loopback) {
         client = client.no_proxy();
     }
     client.build().map_err(|error| {
@@ -131,9 +132,6 @@ impl CdnConnector for Webhook {
 
 impl Webhook {
     fn refused(&self, reason: String) -> ConnectorError {
-        ConnectorError::Refused {
-            connector: self.name.clone(),
-            reason,
-        }
+        ConnectorError::refused(&self.name, reason)
     }
 }

@@ -1,11 +1,10 @@
 //! What a user configures, and what becomes of it when it is checked.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use http::HeaderName;
+use isr_core::options::{header_name, is_loopback, positive, within};
 use isr_core::{Dialect, InvalidOption, Secret, TagHeader, TagHeaderLimits, TagSeparator};
 use reqwest::Url;
 use serde::Deserialize;
@@ -173,14 +172,6 @@ impl Options {
             let fault = "is empty: name what the receiver takes, such as \"tag\" and \"url\"";
             return Err(InvalidOption::new("kinds", fault));
         }
-        for (key, span) in [
-            ("connect_timeout", self.connect_timeout),
-            ("timeout", self.timeout),
-        ] {
-            if span.is_zero() {
-                return Err(InvalidOption::new(key, "is zero: give it some seconds"));
-            }
-        }
         Ok(Settings {
             endpoint: check_url(self.url.as_ref(), self.insecure)?,
             secret: check_secret(self.secret)?,
@@ -192,8 +183,8 @@ impl Options {
             rate,
             tags,
             dialect: self.dialect,
-            connect_timeout: self.connect_timeout,
-            timeout: self.timeout,
+            connect_timeout: positive("connect_timeout", self.connect_timeout)?,
+            timeout: positive("timeout", self.timeout)?,
             settling_time: self.settling_time,
         })
     }
@@ -259,12 +250,7 @@ impl Options {
 
 /// A known field has a grammar of its own, unless another separator is asked for.
 fn header(name: &str, separator: Option<Separator>) -> Result<TagHeader, InvalidOption> {
-    let name = HeaderName::try_from(name).map_err(|_| {
-        InvalidOption::new(
-            "tag_header",
-            format!("is `{name}`, which is no name of a header field"),
-        )
-    })?;
+    let name = header_name("tag_header", name)?;
     let mut known = TagHeader::KNOWN.into_iter();
     Ok(
         match (known.find(|known| known.name() == name), separator) {
@@ -290,7 +276,7 @@ fn check_url(url: Option<&Secret>, insecure: bool) -> Result<Endpoint, InvalidOp
     };
     match url.scheme() {
         "https" => Ok(Endpoint(url)),
-        "http" if insecure || is_loopback(&url) => Ok(Endpoint(url)),
+        "http" if insecure || url.host_str().is_some_and(is_loopback) => Ok(Endpoint(url)),
         "http" => invalid(
             "would be called unencrypted: begin it with https://, or set insecure = true if nobody \
              can be in between",
@@ -312,29 +298,6 @@ fn check_secret(secret: Option<Secret>) -> Result<Secret, InvalidOption> {
             Err(InvalidOption::new("secret", fault))
         }
     }
-}
-
-fn within(
-    key: &'static str,
-    number: usize,
-    least: usize,
-    most: usize,
-) -> Result<NonZeroUsize, InvalidOption> {
-    NonZeroUsize::new(number)
-        .filter(|number| (least..=most).contains(&number.get()))
-        .ok_or_else(|| {
-            let fault = format!("is {number}, and has to be from {least} to {most}");
-            InvalidOption::new(key, fault)
-        })
-}
-
-/// Whether a URL names this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        let address = address.parse::<IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    })
 }
 
 impl fmt::Display for Endpoint {

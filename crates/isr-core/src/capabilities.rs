@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use crate::{Dialect, TagHeader, TagHeaderLimits, Target};
+use crate::{Dialect, Tag, TagHeader, TagHeaderLimits, Target};
 
 /// What a connector can do, so that the planner never has to guess.
 ///
@@ -78,11 +78,12 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
-    /// How a target can be purged as it is, without resolving it to its pages; `None` where it cannot.
+    /// How a target can be purged as it is, without resolving it to its pages; `None` where it cannot. A
+    /// tag that the tier cannot be told by a header is none that it can be purged by.
     #[must_use]
-    pub const fn ability(&self, target: &Target) -> Option<&Ability> {
+    pub fn ability(&self, target: &Target) -> Option<&Ability> {
         match target {
-            Target::Tag(_) => self.tag.as_ref(),
+            Target::Tag(tag) => self.tag.as_ref().filter(|_| self.knows(tag)),
             Target::Url(_) => self.url.as_ref(),
             Target::Prefix(_) => self.prefix.as_ref(),
             Target::Host(_) => self.host.as_ref(),
@@ -92,8 +93,14 @@ impl Capabilities {
 
     /// Whether a target can be purged as it is, without resolving it to its pages.
     #[must_use]
-    pub const fn takes(&self, target: &Target) -> bool {
+    pub fn takes(&self, target: &Target) -> bool {
         self.ability(target).is_some()
+    }
+
+    /// Whether responses can tell the tier of a tag at all.
+    fn knows(&self, tag: &Tag) -> bool {
+        let support = self.tags.as_ref();
+        support.is_none_or(|tags| tags.limits.admit(&tags.header.encode(tag)))
     }
 }
 
@@ -212,4 +219,42 @@ pub struct TagSupport {
     pub case_sensitive: bool,
     /// Whether the tier removes the field, so that visitors do not see it.
     pub stripped: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Forbidden;
+
+    fn told_in(header: TagHeader, forbidden: &str) -> Capabilities {
+        let limits = TagHeaderLimits {
+            forbidden: Forbidden::characters(forbidden),
+            ..header.limits()
+        };
+        Capabilities {
+            tag: Some(Ability::UNLIMITED),
+            tags: Some(TagSupport {
+                header,
+                limits,
+                case_sensitive: false,
+                stripped: false,
+            }),
+            ..Capabilities::default()
+        }
+    }
+
+    #[test]
+    fn a_tag_that_a_tier_cannot_be_told_is_not_taken() {
+        let takes = |can: &Capabilities, text: &str| can.takes(&Target::Tag(text.parse().unwrap()));
+        let plain = told_in(TagHeader::CacheTag, "*");
+        assert!(takes(&plain, "a") && !takes(&plain, "a*") && !takes(&plain, "*"));
+        // As it is written, each of these takes three bytes of the 128.
+        let tokens = told_in(TagHeader::EdgeCacheTag, "");
+        assert!(takes(&tokens, &":".repeat(42)) && !takes(&tokens, &":".repeat(43)));
+        let untold = Capabilities {
+            tags: None,
+            ..plain
+        };
+        assert!(takes(&untold, "*"));
+    }
 }

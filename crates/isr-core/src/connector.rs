@@ -150,6 +150,24 @@ pub enum ConnectorError {
 }
 
 impl ConnectorError {
+    /// A call that was refused for good, for this reason.
+    #[must_use]
+    pub fn refused(connector: &str, reason: impl Into<String>) -> Self {
+        Self::Refused {
+            connector: connector.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A call without an answer that could be used.
+    #[must_use]
+    pub fn unreachable(connector: &str, source: impl Into<BoxError>) -> Self {
+        Self::Unreachable {
+            connector: connector.to_owned(),
+            source: source.into(),
+        }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {

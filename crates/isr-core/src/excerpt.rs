@@ -25,9 +25,18 @@ pub fn excerpt_within(input: &str, longest: usize) -> String {
     text
 }
 
+/// The title of a page such as servers make of an error, or the whole page where it has none.
+#[must_use]
+pub fn html_title(page: &str) -> &str {
+    let title = page
+        .split_once("<title>")
+        .and_then(|(_, rest)| rest.split_once("</title>"));
+    title.map_or(page, |(title, _)| title).trim()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::excerpt;
+    use super::{excerpt, html_title};
 
     #[test]
     fn messages_stay_short_and_printable() {
@@ -35,5 +44,19 @@ mod tests {
         assert_eq!(excerpt("a\r\nb\u{1b}é"), "a\\r\\nb\\u{1b}\\u{e9}");
         assert_eq!(excerpt(&"x".repeat(64)), "x".repeat(64));
         assert_eq!(excerpt(&"x".repeat(65)), format!("{}...", "x".repeat(64)));
+    }
+    #[test]
+    fn a_page_is_known_by_its_title() {
+        let rows = [
+            ("<html><title> 405 No </title><h1>x</h1>", "405 No"),
+            ("<title></title>", ""),
+            ("<title>a</title><title>b</title>", "a"),
+            ("<title>cut off", "<title>cut off"),
+            (" no page\n", "no page"),
+            ("", ""),
+        ];
+        for (page, title) in rows {
+            assert_eq!(html_title(page), title, "{page}");
+        }
     }
 }

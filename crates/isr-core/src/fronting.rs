@@ -7,7 +7,7 @@ use http::HeaderMap;
 use smallvec::SmallVec;
 
 use crate::{
-    Dialect, HostPatterns, PageUrl, Tag, TagHeader, TagHeaderLimits, TagSet, TagSupport,
+    Dialect, Forbidden, HostPatterns, PageUrl, Tag, TagHeader, TagHeaderLimits, TagSet, TagSupport,
     TagsDoNotFit, Tier, tag,
 };
 
@@ -162,9 +162,10 @@ impl Fronting {
                     .extend(value.map(|value| (header.name(), value)));
                 continue;
             }
-            if let Some(only_by_tag) = only_by_tag() {
-                let limits = only_by_tag.tags.as_ref().map(|tags| tags.limits);
-                header.write(tags, limits.unwrap_or(header.limits()))?;
+            if only_by_tag().is_some() {
+                let all = header.write(tags, tightest(tiers()))?;
+                labels.fields.extend(all.map(|all| (header.name(), all)));
+                continue;
             }
             labels
                 .fields
@@ -223,11 +224,13 @@ fn tightest<'t>(tiers: impl Iterator<Item = &'t Front>) -> TagHeaderLimits {
         bytes: usize::MAX,
         tags: usize::MAX,
         tag_bytes: usize::MAX,
+        forbidden: Forbidden::NOTHING,
     };
     limits.fold(unlimited, |least, limits| TagHeaderLimits {
         bytes: least.bytes.min(limits.bytes),
         tags: least.tags.min(limits.tags),
         tag_bytes: least.tag_bytes.min(limits.tag_bytes),
+        forbidden: least.forbidden.and(limits.forbidden),
     })
 }
 
@@ -333,6 +336,42 @@ mod tests {
             .label(&page(), &some_tags(3))
             .unwrap();
         assert_eq!(labels.unlisted, [unlisted("one", &tag("t", 2))]);
+    }
+
+    #[test]
+    fn what_a_tier_cannot_be_told_is_found_by_url() {
+        let mut strict = front("strict", TagHeader::CacheTag, 9);
+        let support = strict.tags.as_mut().unwrap();
+        support.limits.forbidden = Forbidden::characters("*");
+        let lax = front("lax", TagHeader::CacheTag, 9);
+        let star: Tag = "a*".parse().unwrap();
+        let tags = TagSet::try_from_iter([star.clone(), tag("t", 1)]).unwrap();
+        let labels = Fronting::new([strict.clone(), lax.clone()]).label(&page(), &tags);
+        let labels = labels.unwrap();
+        assert_eq!(field(&labels, "cache-tag"), Some("t:1"));
+        let both = [unlisted("lax", &star), unlisted("strict", &star)];
+        assert_eq!(labels.unlisted, both);
+        let alone = Fronting::new([lax]).label(&page(), &tags).unwrap();
+        assert_eq!(alone.unlisted, []);
+
+        strict.purged_by_url = false;
+        let refused = Fronting::new([strict]).label(&page(), &tags);
+        assert!(matches!(refused, Err(TagsDoNotFit::Forbidden { .. })));
+    }
+
+    #[test]
+    fn a_tier_that_is_purged_by_nothing_but_tags_is_told_all_or_nothing() {
+        let mut roomy = front("roomy", TagHeader::CacheTag, 9);
+        roomy.purged_by_url = false;
+        let narrow = front("narrow", TagHeader::CacheTag, 2);
+        let fronting = Fronting::new([roomy.clone(), narrow]);
+        assert!(fronting.label(&page(), &some_tags(3)).is_err());
+        // Three tags and what stands between them, to the byte.
+        roomy.tags.as_mut().unwrap().limits.bytes = "t:0,t:1,t:2".len();
+        let labels = Fronting::new([roomy]).label(&page(), &some_tags(3));
+        let labels = labels.unwrap();
+        assert_eq!(field(&labels, "cache-tag"), Some("t:0,t:1,t:2"));
+        assert_eq!(labels.unlisted, []);
     }
 
     #[test]

@@ -25,16 +25,17 @@ pub fn retry_after(response: &HeaderMap, now: SystemTime) -> Option<Duration> {
 impl ConnectorError {
     /// The error that an answer with a status other than 2xx is: 429, and 503 with a `Retry-After`, ask
     /// for fewer calls (RFC 6585 §4, RFC 9110 §15.6.4); 408 and 5xx may pass; the rest is refused for
-    /// good. `reason` is what the service said, of which an excerpt is shown.
+    /// good. `reason` is what the service said, of which an excerpt is shown; `now` is when it said so.
     #[must_use]
     pub fn from_answer(
         connector: &str,
         status: StatusCode,
         headers: &HeaderMap,
         reason: &str,
+        now: SystemTime,
     ) -> Self {
         let connector = connector.to_owned();
-        let retry_after = retry_after(headers, SystemTime::now());
+        let retry_after = retry_after(headers, now);
         let reason = match excerpt_within(reason.trim(), LONGEST_REASON) {
             said if said.is_empty() => format!("it answered {status}"),
             said => format!("it answered {status}: {said}"),
@@ -91,9 +92,10 @@ mod tests {
 
     #[test]
     fn an_answer_says_whether_to_ask_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let error = |status: u16, headers: &HeaderMap| {
             let status = StatusCode::from_u16(status).unwrap();
-            ConnectorError::from_answer("cdn", status, headers, "no\nway")
+            ConnectorError::from_answer("cdn", status, headers, "no\nway", now)
         };
         let nothing = HeaderMap::new();
         for (status, retryable) in [
@@ -118,6 +120,8 @@ mod tests {
         assert_eq!(error(429, &asked("9")).retry_after(), seconds);
         assert_eq!(error(503, &asked("9")).retry_after(), seconds);
         assert_eq!(error(500, &asked("9")).retry_after(), None);
+        let date = asked("Sun, 06 Nov 1994 08:49:46 GMT");
+        assert_eq!(error(429, &date).retry_after(), seconds);
         let text = error(403, &nothing).to_string();
         assert_eq!(
             text,

@@ -1,6 +1,7 @@
 //! What every part of edge-isr agrees on: tags, page URLs, policies, header grammars, receipts, and the traits of every seam.
 
 mod batch;
+mod bounded_body;
 mod budget;
 pub mod cache_control;
 mod capabilities;
@@ -16,8 +17,11 @@ mod http_answer;
 mod invalid_options;
 mod job;
 mod lifetimes;
+mod machine;
+pub mod options;
 mod page_url;
 mod policy;
+mod purge_outcome;
 mod query_filter;
 mod receipt;
 mod recorder;
@@ -39,6 +43,7 @@ mod warm;
 mod warmup;
 
 pub use batch::{Filling, calls, next_call};
+pub use bounded_body::{BodyTooLong, BoundedBody};
 pub use budget::{Bucket, RateBudget, Taken};
 pub use cache_control::{CacheControl, MaxStale};
 pub use capabilities::{Ability, Capabilities, Cost, RateLimit, RateUnit, TagSupport};
@@ -49,7 +54,7 @@ pub use connector::{
 };
 pub use dialect::Dialect;
 pub use entity_tag::{EntityTag, IfNoneMatch, InvalidEntityTag};
-pub use excerpt::excerpt_within;
+pub use excerpt::{excerpt_within, html_title};
 pub use fronting::{Front, Fronting, Labels, unlisted};
 pub use generation::{Epoch, Generation, InvalidGeneration, Partition, Position};
 pub use http_answer::retry_after;
@@ -59,8 +64,10 @@ pub use job::{
     QueueDepth, WorkerId,
 };
 pub use lifetimes::Lifetimes;
+pub use machine::Machine;
 pub use page_url::{InvalidUrl, PageUrl, UrlFault};
 pub use policy::{InvalidPolicy, Policy, PolicyBuilder};
+pub use purge_outcome::PurgeOutcome;
 pub use query_filter::{InvalidParameterName, ParameterNames, QueryFilter};
 pub use receipt::{
     InvalidRevalidationId, NotWarmed, Phase, Progress, Receipt, RevalidateOptions, RevalidationId,
@@ -80,7 +87,9 @@ pub use store::{
     UrlChunk,
 };
 pub use tag::{InvalidTag, Tag, TagFault, build_tag, tag};
-pub use tag_header::{TagHeader, TagHeaderLimits, TagHeaderReport, TagSeparator, TagsDoNotFit};
+pub use tag_header::{
+    Forbidden, TagHeader, TagHeaderLimits, TagHeaderReport, TagSeparator, TagsDoNotFit,
+};
 pub use tag_set::{TagSet, TooManyTags};
 pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
 pub use tier::{EscalateTo, Escalation, HostPattern, HostPatterns, InvalidHostPattern, Tier};

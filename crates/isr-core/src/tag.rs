@@ -12,7 +12,9 @@ use crate::excerpt::excerpt;
 /// A label on pages, such as `post:42`, by which they are invalidated together.
 ///
 /// A tag is 1 to [`Tag::MAX_LEN`] bytes of printable ASCII (0x21 to 0x7e) without comma and double
-/// quote, and does not begin with `#`. That is what every CDN's tag header and purge API can carry.
+/// quote, and does not begin with `#`. That is what the tag header and purge API of nearly every CDN
+/// can carry; where one takes less, its [`TagHeaderLimits`](crate::TagHeaderLimits) say so, and pages
+/// are purged there by their URLs.
 /// It is kept in lower case, because some CDNs fold case and others do not: tags that differ only in
 /// case are one tag. A clone shares the text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

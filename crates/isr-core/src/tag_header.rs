@@ -1,6 +1,7 @@
 //! Tag headers: how tags travel with a response.
 
 mod escape;
+mod forbidden;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use sfv::{BareItem, List, ListEntry, ListSerializer, Parser, StringRef};
 
 use crate::tag::{InvalidTag, Tag};
 use crate::tag_set::TagSet;
+
+pub use self::forbidden::Forbidden;
 
 /// A response header field that lists tags, with its grammar.
 ///
@@ -50,7 +53,8 @@ pub enum TagSeparator {
 }
 
 /// How much of a tag header a CDN takes. What goes beyond is dropped there without a word, and the
-/// page can then not be purged by the tags that were dropped.
+/// page can then not be purged by the tags that were dropped. A tag that the CDN cannot be told in any
+/// header cannot be named in a purge either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TagHeaderLimits {
     /// The most bytes of the field's value.
@@ -59,6 +63,8 @@ pub struct TagHeaderLimits {
     pub tags: usize,
     /// The most bytes of one tag, as it is written.
     pub tag_bytes: usize,
+    /// What a tag, as it is written, may not have in it.
+    pub forbidden: Forbidden,
 }
 
 /// What was found besides tags when tag headers were read.
@@ -109,6 +115,18 @@ pub enum TagsDoNotFit {
         len: usize,
         /// The most bytes of a tag.
         limit: usize,
+    },
+    /// One tag has in it what the field does not allow.
+    #[error(
+        "tag `{tag}` has a `{character}` in it, which no tag in `{header}` may have: use another"
+    )]
+    Forbidden {
+        /// The field.
+        header: HeaderName,
+        /// The tag.
+        tag: Tag,
+        /// The first character of it that is not allowed.
+        character: char,
     },
     /// The value would be longer than the field allows.
     #[error("tags of {len} bytes, and `{header}` takes {limit}: use fewer or shorter tags")]
@@ -165,6 +183,7 @@ impl TagHeader {
             bytes,
             tags,
             tag_bytes,
+            forbidden: Forbidden::NOTHING,
         }
     }
 
@@ -231,18 +250,8 @@ impl TagHeader {
             });
         }
         let encoded: Vec<Cow<'_, str>> = tags.iter().map(|tag| self.encode(tag)).collect();
-        let too_long = tags
-            .iter()
-            .zip(&encoded)
-            .find(|(_, text)| text.len() > limits.tag_bytes);
-        if let Some((tag, text)) = too_long {
-            let (header, len, limit) = (self.name(), text.len(), limits.tag_bytes);
-            return Err(TagsDoNotFit::TagTooLong {
-                header,
-                tag: tag.clone(),
-                len,
-                limit,
-            });
+        for (tag, text) in tags.iter().zip(&encoded) {
+            self.admits(tag, text, limits)?;
         }
         let value = match self.separator() {
             Some(TagSeparator::Comma) => encoded.join(","),
@@ -277,21 +286,41 @@ impl TagHeader {
         let mut bytes = 0;
         for tag in tags {
             // What stands between two members, and the quotation marks of a structured field.
-            let (len, around) = (
-                self.encode(tag).len(),
-                if self.separator().is_some() { 1 } else { 4 },
-            );
-            let fits = listed.len() < limits.tags
-                && len <= limits.tag_bytes
-                && bytes + len + around <= limits.bytes;
+            let around = if self.separator().is_some() { 1 } else { 4 };
+            let text = self.encode(tag);
+            let fits = limits.admit(&text)
+                && listed.len() < limits.tags
+                && bytes + text.len() + around <= limits.bytes;
             if fits && listed.insert(tag.clone()).is_ok() {
-                bytes += len + around;
+                bytes += text.len() + around;
             } else {
                 left_out.push(tag.clone());
             }
         }
         let value = self.write(&listed, limits);
         (value.expect("no more than fits was listed"), left_out)
+    }
+
+    /// Whether one tag can be written, whatever stands beside it.
+    fn admits(&self, tag: &Tag, text: &str, limits: TagHeaderLimits) -> Result<(), TagsDoNotFit> {
+        let (header, tag) = (self.name(), tag.clone());
+        if text.len() > limits.tag_bytes {
+            let (len, limit) = (text.len(), limits.tag_bytes);
+            return Err(TagsDoNotFit::TagTooLong {
+                header,
+                tag,
+                len,
+                limit,
+            });
+        }
+        match limits.forbidden.first_in(text) {
+            None => Ok(()),
+            Some(character) => Err(TagsDoNotFit::Forbidden {
+                header,
+                tag,
+                character,
+            }),
+        }
     }
 
     /// What separates members; `None` for structured fields.
@@ -302,6 +331,14 @@ impl TagHeader {
             Self::CacheGroups => None,
             Self::Custom { separator, .. } => Some(*separator),
         }
+    }
+}
+
+impl TagHeaderLimits {
+    /// Whether a tag can be told by its text, as it is written, whatever stands beside it.
+    #[must_use]
+    pub fn admit(&self, text: &str) -> bool {
+        text.len() <= self.tag_bytes && self.forbidden.first_in(text).is_none()
     }
 }
 

@@ -199,7 +199,8 @@ impl Pages {
         tier: &TierClient,
         urls: &[PageUrl],
     ) -> Result<(Vec<Target>, Vec<PageUrl>), StoreError> {
-        if tier.tier.capabilities().url.is_some() {
+        let can = tier.tier.capabilities();
+        if can.url.is_some() {
             let targets = urls.iter().cloned().map(Target::Url).collect();
             return Ok((targets, Vec::new()));
         }
@@ -210,7 +211,9 @@ impl Pages {
             if bound.is_empty() {
                 unknown.push(url.clone());
             }
-            tags.extend(bound.into_iter().map(|bound| Target::Tag(bound.tag)));
+            let bound = bound.into_iter().map(|bound| Target::Tag(bound.tag));
+            // A page with a tag that the tier cannot be told was never given to it.
+            tags.extend(bound.filter(|tag| can.tag.is_none() || can.takes(tag)));
         }
         Ok((tags.into_iter().collect(), unknown))
     }

@@ -130,15 +130,16 @@ impl<'w> Walk<'w> {
             }),
             _ => None,
         };
+        let is_told_tags = matches!(target, Target::Tag(_)) && can.tag.is_some();
         match pages {
-            Some(_) if can.url.is_none() && !can.takes(target) => {
+            // Such a tier was never given a page whose tags it could not be told.
+            Some(_) if can.url.is_none() && (can.takes(target) || is_told_tags) => Ok(None),
+            Some(_) if can.url.is_none() => {
                 let (name, kind) = (self.tier.name(), target.kind());
                 Err(WalkError::Impossible(format!(
                     "{name} can purge neither by {kind} nor by URL"
                 )))
             }
-            // Such a tier was never given a page whose tags it could not be told.
-            Some(_) if can.url.is_none() => Ok(None),
             pages => Ok(pages),
         }
     }

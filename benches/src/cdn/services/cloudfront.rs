@@ -61,11 +61,11 @@ impl Service for CloudFront {
 
 impl Fake for fakes::CloudFront {
     fn address(&self) -> String {
-        self.uri()
+        self.front().uri()
     }
 
     fn exchanges(&self) -> Vec<Exchange> {
-        self.exchanges()
+        self.front().exchanges()
     }
 
     fn calls(&self) -> Vec<Call> {

@@ -87,11 +87,11 @@ const fn bucket(case: &Case) -> u32 {
 
 impl Fake for fakes::Fastly {
     fn address(&self) -> String {
-        self.uri()
+        self.front().uri()
     }
 
     fn exchanges(&self) -> Vec<Exchange> {
-        self.exchanges()
+        self.front().exchanges()
     }
 
     fn calls(&self) -> Vec<Call> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_cdn_cloudflare::{Options, connect as connectors};
 use isr_core::{CdnConnector, Clock, PageUrl, Secret, Target};
+use isr_testkit::connector_suite::make;
 use isr_testkit::fakes::cloudflare::{TOKEN, ZONE};
 use isr_testkit::fakes::{Cloudflare, CloudflareAccount, Fault};
 use isr_testkit::{Call, ConnectorFixture, HandClock};
@@ -56,9 +57,7 @@ pub(crate) fn options(api_base: &str) -> Options {
 pub(crate) fn connect(options: Options) -> Arc<dyn CdnConnector> {
     // Whoever is first installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut connectors = connectors("cdn", options).expect("the options are in order");
-    assert_eq!(connectors.len(), 1);
-    connectors.remove(0)
+    make::only(connectors("cdn", options).expect("the options are in order"))
 }
 
 pub(crate) fn wrong_token(options: &mut Options) {

@@ -57,7 +57,7 @@ async fn fixture(tenant: Option<&str>) -> Fixture {
     distribution.tag_header = Some("X-Tags".to_owned());
     distribution.tenant = tenant.map(str::to_owned);
     let model = CloudFront::start(distribution).await;
-    let mut options = options(&model.uri());
+    let mut options = options(&model.front().uri());
     options.tag_header = Some("x-tags".to_owned());
     options.timeout = Duration::from_secs(2);
     if let Some(id) = tenant {
@@ -94,7 +94,7 @@ impl ConnectorFixture for Fixture {
     }
 
     async fn next(&self, fault: Fault) {
-        self.model.next(fault);
+        self.model.front().next(fault);
     }
 
     /// CloudFront does it itself: one path that it does not take fails a whole call, so the connector

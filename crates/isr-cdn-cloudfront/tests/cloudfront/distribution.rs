@@ -10,7 +10,7 @@ use crate::support::{batch, connector, model, options, page, url};
 /// The bad findings of a look at a distribution that has been changed, with these tags configured.
 async fn bad(tag_header: Option<&str>, change: impl FnOnce(&mut Distribution)) -> Vec<String> {
     let (model, _) = model(change).await;
-    let mut options = options(&model.uri());
+    let mut options = options(&model.front().uri());
     options.tag_header = tag_header.map(str::to_owned);
     bad_of(&connector(options)).await
 }
@@ -73,7 +73,7 @@ async fn what_does_not_exist_is_found() {
         "{missing:?}"
     );
     let (model, _) = model(|_| {}).await;
-    let mut options = options(&model.uri());
+    let mut options = options(&model.front().uri());
     options.distribution = None;
     options.tenant = Some("dt_1".into());
     let missing = bad_of(&connector(options)).await;
@@ -86,7 +86,7 @@ async fn what_does_not_exist_is_found() {
 #[tokio::test]
 async fn a_refusal_names_the_right_that_is_missing() {
     let (_model, connector) = model(|it| it.denied = vec!["CreateInvalidation"]).await;
-    let error = connector.purge(&batch(vec![url("/a")])).await.unwrap_err();
+    let error = connector.purge(&batch(&[url("/a")])).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Refused { .. }));
     assert!(
         error
@@ -111,7 +111,7 @@ async fn an_invalidation_that_is_not_known_is_not_taken_for_complete() {
 async fn a_page_with_a_tilde_does_not_fail_the_others() {
     let (model, connector) = model(|_| {}).await;
     connector
-        .purge(&batch(vec![url("/~ann/"), url("/b")]))
+        .purge(&batch(&[url("/~ann/"), url("/b")]))
         .await
         .unwrap();
     assert_eq!(model.calls()[0].items, ["/%7Eann/", "/b"]);
@@ -121,7 +121,7 @@ async fn a_page_with_a_tilde_does_not_fail_the_others() {
 async fn when_nothing_of_a_batch_can_be_written_no_call_is_made() {
     let (model, connector) = model(|_| {}).await;
     let targets = vec![url("/a*"), Target::Prefix(page("/b*"))];
-    let receipt = connector.purge(&batch(targets)).await.unwrap();
+    let receipt = connector.purge(&batch(&targets)).await.unwrap();
     assert_eq!((receipt.accepted, receipt.rejected.len()), (0, 2));
     assert_eq!(receipt.reference, None);
     assert_eq!(model.calls(), []);

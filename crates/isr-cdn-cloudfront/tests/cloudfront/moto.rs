@@ -76,7 +76,7 @@ async fn an_invalidation_is_made_read_back_and_complete() {
         Target::Tag("post:1".parse().unwrap()),
         Target::Prefix(page("/blog")),
     ];
-    let batch = batch(targets);
+    let batch = batch(&targets);
     let receipt = connector.purge(&batch).await.unwrap();
     assert_eq!(receipt.accepted, 3);
     let reference = receipt.reference.unwrap();
@@ -120,7 +120,7 @@ async fn what_moto_does_not_know_is_refused() {
     let mut options = options(&moto.uri());
     options.timeout = std::time::Duration::from_secs(10);
     let connector = connector(options);
-    let error = connector.purge(&batch(vec![url("/a")])).await.unwrap_err();
+    let error = connector.purge(&batch(&[url("/a")])).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Refused { .. }), "{error:?}");
     assert!(
         error.to_string().contains("check `distribution`"),

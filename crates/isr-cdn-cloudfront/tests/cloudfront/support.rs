@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isr_cdn_cloudfront::{Options, connect};
-use isr_core::{CdnConnector, Epoch, Mode, PageUrl, Position, PurgeBatch, Secret, Target};
+use isr_core::{CdnConnector, Mode, PageUrl, PurgeBatch, Secret, Target};
+use isr_testkit::connector_suite::make;
 use isr_testkit::fakes::{CloudFront, Distribution};
 
 /// The ID of the distribution.
@@ -26,9 +27,7 @@ pub(crate) fn options(uri: &str) -> Options {
 
 /// The one connector of some options.
 pub(crate) fn connector(options: Options) -> Arc<dyn CdnConnector> {
-    let mut connectors = connect("cdn", options).unwrap();
-    assert_eq!(connectors.len(), 1);
-    connectors.remove(0)
+    make::only(connect("cdn", options).unwrap())
 }
 
 /// A model with a distribution that has been changed, and a connector to it.
@@ -38,7 +37,7 @@ pub(crate) async fn model(
     let mut distribution = Distribution::new(ID);
     change(&mut distribution);
     let model = CloudFront::start(distribution).await;
-    let connector = connector(options(&model.uri()));
+    let connector = connector(options(&model.front().uri()));
     (model, connector)
 }
 
@@ -50,6 +49,6 @@ pub(crate) fn url(path: &str) -> Target {
     Target::Url(page(path))
 }
 
-pub(crate) fn batch(targets: Vec<Target>) -> PurgeBatch {
-    PurgeBatch::new(targets, Mode::Hard, Position::new(Epoch::new(1), [1])).unwrap()
+pub(crate) fn batch(targets: &[Target]) -> PurgeBatch {
+    make::batch(targets, Mode::Hard)
 }

@@ -17,7 +17,7 @@ struct Fixture {
 
 async fn fixture(shielding: bool) -> Fixture {
     let (model, _) = model(|_| {}).await;
-    let mut options = options(&model.uri());
+    let mut options = options(&model.front().uri());
     options.shielding = shielding;
     let connector = connector(options);
     Fixture { model, connector }
@@ -43,7 +43,7 @@ impl ConnectorFixture for Fixture {
     }
 
     async fn next(&self, fault: Fault) {
-        self.model.next(fault);
+        self.model.front().next(fault);
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -28,10 +28,10 @@ async fn the_reset_that_is_named_is_the_delay() {
     let bucket = TokenBucket::new(256, 1.0, Arc::new(clock.clone()));
     let (_model, connector) = model(|it| it.purges = Some(bucket)).await;
     connector
-        .purge(&batch(keys(256), Mode::Soft))
+        .purge(&batch(&keys(256), Mode::Soft))
         .await
         .unwrap();
-    let next = batch(keys(60), Mode::Soft);
+    let next = batch(&keys(60), Mode::Soft);
     let wait = delay(connector.purge(&next).await);
     // The reset is a whole second; the clock that it is compared with runs on.
     assert!(
@@ -47,12 +47,12 @@ async fn keys_and_everything_have_limits_of_their_own() {
     let clock = Arc::new(HandClock::new());
     let bucket = TokenBucket::new(1, 1.0, clock);
     let (_model, connector) = model(|it| it.writes = Some(bucket)).await;
-    let everything = batch(vec![Target::Everything], Mode::Hard);
+    let everything = batch(&[Target::Everything], Mode::Hard);
     connector.purge(&everything).await.unwrap();
     delay(connector.purge(&everything).await);
-    connector.purge(&batch(keys(1), Mode::Hard)).await.unwrap();
+    connector.purge(&batch(&keys(1), Mode::Hard)).await.unwrap();
     connector
-        .purge(&batch(vec![url("/")], Mode::Hard))
+        .purge(&batch(&[url("/")], Mode::Hard))
         .await
         .unwrap();
 }
@@ -61,7 +61,7 @@ async fn keys_and_everything_have_limits_of_their_own() {
 async fn more_keys_than_a_call_takes_are_refused_by_fastly() {
     let (_model, connector) = model(|_| {}).await;
     let error = connector
-        .purge(&batch(keys(257), Mode::Hard))
+        .purge(&batch(&keys(257), Mode::Hard))
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectorError::Refused { .. }), "{error:?}");
@@ -70,8 +70,8 @@ async fn more_keys_than_a_call_takes_are_refused_by_fastly() {
 #[tokio::test]
 async fn everything_needs_its_own_scope_and_says_so() {
     let (_model, connector) = model(|it| it.scope = "purge_select".into()).await;
-    connector.purge(&batch(keys(1), Mode::Hard)).await.unwrap();
-    let everything = batch(vec![Target::Everything], Mode::Hard);
+    connector.purge(&batch(&keys(1), Mode::Hard)).await.unwrap();
+    let everything = batch(&[Target::Everything], Mode::Hard);
     let error = connector.purge(&everything).await.unwrap_err();
     assert!(
         error.to_string().contains("purge_all to purge everything"),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isr_cdn_fastly::{Options, connect};
-use isr_core::{CdnConnector, Epoch, Mode, PageUrl, Position, PurgeBatch, Secret, Target};
+use isr_core::{CdnConnector, Mode, PageUrl, PurgeBatch, Secret, Target};
+use isr_testkit::connector_suite::make;
 use isr_testkit::fakes::{Fastly, FastlyService};
 
 /// The ID of the service.
@@ -28,9 +29,7 @@ pub(crate) fn options(uri: &str) -> Options {
 
 /// The one connector of some options.
 pub(crate) fn connector(options: Options) -> Arc<dyn CdnConnector> {
-    let mut connectors = connect("cdn", options).unwrap();
-    assert_eq!(connectors.len(), 1);
-    connectors.remove(0)
+    make::only(connect("cdn", options).unwrap())
 }
 
 /// A model with a service that has been changed, and a connector to it.
@@ -40,7 +39,7 @@ pub(crate) async fn model(
     let mut service = FastlyService::new(ID, TOKEN);
     change(&mut service);
     let model = Fastly::start(service).await;
-    let connector = connector(options(&model.uri()));
+    let connector = connector(options(&model.front().uri()));
     (model, connector)
 }
 
@@ -48,6 +47,6 @@ pub(crate) fn url(path: &str) -> Target {
     Target::Url(PageUrl::parse(&format!("https://www.example.com{path}")).unwrap())
 }
 
-pub(crate) fn batch(targets: Vec<Target>, mode: Mode) -> PurgeBatch {
-    PurgeBatch::new(targets, mode, Position::new(Epoch::new(1), [1])).unwrap()
+pub(crate) fn batch(targets: &[Target], mode: Mode) -> PurgeBatch {
+    make::batch(targets, mode)
 }

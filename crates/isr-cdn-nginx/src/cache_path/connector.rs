@@ -91,17 +91,11 @@ impl CachePath {
     }
 
     fn unreachable(&self, source: isr_core::BoxError) -> ConnectorError {
-        ConnectorError::Unreachable {
-            connector: self.name.clone(),
-            source,
-        }
+        ConnectorError::unreachable(&self.name, source)
     }
 
     fn refused(&self, reason: String) -> ConnectorError {
-        ConnectorError::Refused {
-            connector: self.name.clone(),
-            reason,
-        }
+        ConnectorError::refused(&self.name, reason)
     }
 
     fn findings(&self, survey: &Survey) -> Vec<Finding> {

@@ -1,7 +1,9 @@
 //! What nginx answered, and what that means.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName, StatusCode};
-use isr_core::{ConnectorError, excerpt_within};
+use isr_core::{ConnectorError, excerpt_within, html_title};
 
 /// The most characters of an answer that are shown.
 const LONGEST_TITLE: usize = 200;
@@ -12,6 +14,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    /// When it had come.
+    pub(crate) at: SystemTime,
 }
 
 impl Answer {
@@ -30,45 +34,37 @@ impl Answer {
         match self.status {
             StatusCode::OK if is_known => Ok(1),
             StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED if is_known => Ok(0),
-            status if status.is_success() => Err(ConnectorError::Unreachable {
-                connector: connector.to_owned(),
-                source: format!(
+            status if status.is_success() => Err(ConnectorError::unreachable(
+                connector,
+                format!(
                     "it answered {status}, and not from the purge location of docs/connectors/nginx.conf: \
                      give nginx that location, and have it add the answer header"
-                )
-                .into(),
-            }),
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Err(ConnectorError::Refused {
-                connector: connector.to_owned(),
-                reason: format!(
+                ),
+            )),
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Err(ConnectorError::refused(
+                connector,
+                format!(
                     "it answered {}; allow the address that this process calls from in the purge location \
                      (`allow 10.0.0.0/8;` before `deny all;`)",
                     excerpt_within(&self.said(), LONGEST_TITLE)
                 ),
-            }),
+            )),
             status => Err(ConnectorError::from_answer(
                 connector,
                 status,
                 &self.headers,
-                title(&self.body),
+                html_title(&self.body),
+                self.at,
             )),
         }
     }
 
     fn said(&self) -> String {
-        match title(&self.body) {
+        match html_title(&self.body) {
             "" => self.status.to_string(),
             title => title.to_owned(),
         }
     }
-}
-
-/// The title of the page that nginx makes of an answer, or the page where it has none.
-fn title(body: &str) -> &str {
-    let title = body
-        .split_once("<title>")
-        .and_then(|(_, rest)| rest.split_once("</title>"));
-    title.map_or(body, |(title, _)| title).trim()
 }
 
 #[cfg(test)]
@@ -88,6 +84,7 @@ mod tests {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: marked.then_some(mark).into_iter().collect(),
+            at: SystemTime::UNIX_EPOCH,
             body: "<html><title>403 Forbidden</title>".to_owned(),
         };
         answer.copies("n", expected)

@@ -1,12 +1,13 @@
 //! One nginx that is called, as a tier.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use isr_core::{
-    Capabilities, CdnConnector, Completion, ConnectorError, Finding, InvalidOption, PageUrl,
-    PurgeBatch, PurgeReceipt, Reference, Target,
+    BoundedBody, Capabilities, CdnConnector, Completion, ConnectorError, Finding, InvalidOption,
+    Machine, PageUrl, PurgeBatch, PurgeOutcome, PurgeReceipt, Reference, Target,
 };
 use reqwest::{Client, redirect};
 use tokio::sync::Semaphore;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::request::{self, Call};
 use crate::capabilities;
-use crate::options::{LocationSettings, Machine};
+use crate::options::LocationSettings;
 
 /// The most bytes of an answer that are read.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -48,12 +49,6 @@ struct Nginx {
     room: Semaphore,
 }
 
-/// What came of one target.
-enum Outcome {
-    Purged { copies: u64 },
-    Refused(Target, String),
-}
-
 impl Nginx {
     fn new(
         name: &str,
@@ -79,7 +74,7 @@ impl Nginx {
                 InvalidOption::new("machines", format!("cannot be called: {error}"))
             })?;
         Ok(Self {
-            name: format!("{name}@{}", machine.label),
+            name: format!("{name}@{}", machine.label()),
             machine: machine.clone(),
             settings: Arc::clone(settings),
             capabilities: capabilities::of_location(settings),
@@ -90,57 +85,54 @@ impl Nginx {
 
     /// Purges one target. An error that may pass ends the batch, which is sent again; one that will not is
     /// that of this target alone.
-    async fn purge_one(&self, target: Target) -> Result<Outcome, ConnectorError> {
-        let refused = |reason: String| Ok(Outcome::Refused(target.clone(), reason));
-        let Target::Url(page) = &target else {
-            return refused(format!(
+    async fn purge_one(&self, target: Target) -> Result<PurgeOutcome, ConnectorError> {
+        let answer = self.send_all(&target).await;
+        PurgeOutcome::of(vec![target], answer.map(Some))
+    }
+
+    /// Sends every request of a target and gives the number of copies that went.
+    async fn send_all(&self, target: &Target) -> Result<u64, ConnectorError> {
+        let refused = |reason: String| ConnectorError::refused(&self.name, reason);
+        let Target::Url(page) = target else {
+            return Err(refused(format!(
                 "nginx's purge location takes no target of kind {}: use method = \"cache_path\" for it",
                 target.kind()
-            ));
+            )));
         };
-        let Some(calls) = request::calls(page, &self.machine, &self.settings) else {
-            return refused("the URL cannot be sent as it is".to_owned());
-        };
+        let calls = request::calls(page, &self.machine, &self.settings)
+            .ok_or_else(|| refused("the URL cannot be sent as it is".to_owned()))?;
         let mut copies = 0;
         for call in calls {
-            match self.send(call).await {
-                Ok(gone) => copies += gone,
-                Err(ConnectorError::Refused { reason, .. }) => return refused(reason),
-                Err(error) => return Err(error),
-            }
+            copies += self.send(call).await?;
         }
-        Ok(Outcome::Purged { copies })
+        Ok(copies)
     }
 
     /// Sends one request and gives the number of copies that went.
     async fn send(&self, call: Call) -> Result<u64, ConnectorError> {
         let _permit = self.room.acquire().await.expect("it is never closed");
-        let answer = self.exchange(call).await.map_err(|error| {
-            // The URL says no more than the name does, and may be long.
-            let source = error.without_url().into();
-            ConnectorError::Unreachable {
-                connector: self.name.clone(),
-                source,
-            }
-        })?;
+        // The URL says no more than the name does, and may be long.
+        let answer = self
+            .exchange(call)
+            .await
+            .map_err(|error| ConnectorError::unreachable(&self.name, error.without_url()))?;
         answer.copies(&self.name, self.settings.answer_header.as_ref())
     }
 
     async fn exchange(&self, call: Call) -> Result<Answer, reqwest::Error> {
         let request = self.client.get(call.url).headers(call.headers);
         let mut response = request.send().await?;
-        let mut body = Vec::new();
+        let mut body = BoundedBody::with_room_for(LONGEST_ANSWER);
         while let Some(chunk) = response.chunk().await? {
-            let room = LONGEST_ANSWER - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if body.len() == LONGEST_ANSWER {
+            if body.push(&chunk).is_err() {
                 break;
             }
         }
         Ok(Answer {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
-            body: String::from_utf8_lossy(&body).into_owned(),
+            body: body.into_text(),
+            at: SystemTime::now(),
         })
     }
 }
@@ -157,27 +149,13 @@ impl CdnConnector for Nginx {
 
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
         let mut receipt = PurgeReceipt::default();
-        let mut copies = 0;
         let mut outcomes = stream::iter(batch.targets().to_vec())
             .map(|target| self.purge_one(target))
             .buffer_unordered(self.settings.concurrency.get());
         while let Some(outcome) = outcomes.try_next().await? {
-            match outcome {
-                Outcome::Purged { copies: gone } => {
-                    receipt.accepted += 1;
-                    copies += gone;
-                }
-                Outcome::Refused(target, reason) => receipt.rejected.push((target, reason)),
-            }
+            receipt.add(outcome);
         }
-        receipt.copies = Some(copies);
-        match receipt.rejected.first() {
-            Some((_, reason)) if receipt.accepted == 0 => Err(ConnectorError::Refused {
-                connector: self.name.clone(),
-                reason: reason.clone(),
-            }),
-            _ => Ok(receipt),
-        }
+        receipt.unless_all_refused(&self.name)
     }
 
     async fn poll(&self, _reference: &Reference) -> Result<Completion, ConnectorError> {
@@ -189,7 +167,7 @@ impl CdnConnector for Nginx {
         let unused = Uuid::now_v7().simple();
         let page = PageUrl::parse(&format!("http://{NO_HOST}/{unused}"))
             .expect("a host and a path are a URL");
-        let label = &self.machine.label;
+        let label = self.machine.label();
         let path = &self.settings.purge_path;
         let calls = request::calls(&page, &self.machine, &self.settings);
         let call = calls.and_then(|mut calls| calls.pop());

@@ -1,10 +1,9 @@
 //! From pages to the requests that purge them.
 
 use http::{HeaderMap, HeaderValue, header};
-use isr_core::PageUrl;
-use reqwest::Url;
+use isr_core::{Machine, PageUrl};
 
-use crate::options::{LocationSettings, Machine};
+use crate::options::LocationSettings;
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -23,14 +22,8 @@ pub(crate) fn calls(
     machine: &Machine,
     settings: &LocationSettings,
 ) -> Option<Vec<Call>> {
-    let target = format!("{}{}", settings.purge_path, page.path_and_query());
-    let url = format!("{}{target}", machine.origin);
-    // A URL library that put it into another form would have another page purged.
-    let parsed = Url::parse(&url).ok()?;
-    let query = parsed.query().map(|query| format!("?{query}"));
-    if format!("{}{}", parsed.path(), query.unwrap_or_default()) != target {
-        return None;
-    }
+    let path = format!("{}{}", settings.purge_path, page.path_and_query());
+    let url = machine.url(&path)?;
     let host = HeaderValue::from_str(page.host()).ok()?;
     let plain = HeaderMap::new();
     let variants = settings.variants.iter().chain([&plain]);

@@ -344,6 +344,21 @@ async fn a_varnish_without_the_vcl_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_varnish_whose_backend_fails_asks_for_no_fewer_calls() {
+    let failing = "sub vcl_recv { if (client.ip ~ edge_isr_purgers) { return (pass); } }
+                   sub vcl_backend_fetch { return (error(503)); }";
+    let site = Site::start_for(&["127.0.0.1"], failing).await;
+    let response = site.request("PURGE", HOST, "/a", &[]).await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "5");
+    let error = site.purge(&[url("/a")], Mode::Hard).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectorError::Unreachable { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn visitors_see_no_tags_and_cannot_purge_by_headers() {
     let site = Site::start().await;
     site.origin.set_headers("/a", &[("xkey", "post:1")]);

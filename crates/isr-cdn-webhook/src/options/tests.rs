@@ -1,3 +1,4 @@
+use http::HeaderName;
 use serde_json::{Value, json};
 
 use super::*;
@@ -40,7 +41,7 @@ fn what_cannot_be_used_is_refused_with_advice() {
         (json!({"kinds": []}), "kinds is empty"),
         (
             json!({"batch_items": 0}),
-            "batch_items is 0, and has to be from 1 to 10000",
+            "batch_items is 0: use a number from 1 to 10000",
         ),
         (json!({"batch_bytes": 1023}), "batch_bytes is 1023"),
         (json!({"concurrency": 101}), "concurrency is 101"),
@@ -54,7 +55,7 @@ fn what_cannot_be_used_is_refused_with_advice() {
             "burst has to be",
         ),
         (json!({"burst": 5}), "burst says how far a rate"),
-        (json!({"tag_header": "a b"}), "tag_header is `a b`"),
+        (json!({"tag_header": "a b"}), "tag_header names `a b`"),
         (
             json!({"tag_header": "Tags", "kinds": ["url"]}),
             "tag_header names tags to",

@@ -31,11 +31,10 @@ impl Receiver {
             ..Options::default()
         };
         change(&mut options);
-        let mut connectors = connect("hook", options).expect("the options are in order");
-        assert_eq!(connectors.len(), 1);
+        let connectors = connect("hook", options).expect("the options are in order");
         Self {
             service,
-            connector: connectors.remove(0),
+            connector: make::only(connectors),
             talks: limits.talks,
         }
     }

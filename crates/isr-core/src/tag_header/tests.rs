@@ -137,6 +137,7 @@ fn either_all_tags_fit_or_none_is_written() {
         bytes: 13,
         tags: 2,
         tag_bytes: 6,
+        forbidden: Forbidden::characters("*"),
     };
     let header = TagHeader::CacheTag;
     assert_eq!(header.write(&tags, fits).unwrap().unwrap(), "post:1,post:2");
@@ -148,6 +149,17 @@ fn either_all_tags_fit_or_none_is_written() {
                 header: name.clone(),
                 len: 13,
                 limit: 12,
+            },
+        ),
+        (
+            TagHeaderLimits {
+                forbidden: Forbidden::characters("*:"),
+                ..fits
+            },
+            TagsDoNotFit::Forbidden {
+                header: name.clone(),
+                tag: tag("post", 1),
+                character: ':',
             },
         ),
         (

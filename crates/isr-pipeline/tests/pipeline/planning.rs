@@ -4,9 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use isr_core::{
-    Ability, Capabilities, ConnectorError, Cost, Dialect, EscalateTo, Escalation, HostPatterns,
-    Phase, RateLimit, RateUnit, Receipt, Revalidator as _, Source, TagHeader, TagSupport, Target,
-    Targets, unlisted,
+    Ability, Capabilities, ConnectorError, Cost, Dialect, EscalateTo, Escalation, Forbidden,
+    HostPatterns, Phase, RateLimit, RateUnit, Receipt, Revalidator as _, Source, TagHeader,
+    TagSupport, Target, Targets, unlisted,
 };
 use isr_pipeline::{WorkerOptions, plan};
 
@@ -272,6 +272,48 @@ async fn pages_that_a_tier_does_not_know_by_their_tag_are_purged_by_url_too() {
     let mut journal = world.journal();
     journal.sort();
     assert_eq!(journal, ["cdn hard /unlisted", "cdn hard post:1"]);
+    worker.stop().await;
+}
+
+/// The same, by whose grammar no tag has an asterisk.
+fn labelled_without_asterisks() -> Capabilities {
+    let mut can = labelled();
+    let tags = can.tags.as_mut().expect("it learns tags from a header");
+    tags.limits.forbidden = Forbidden::characters("*");
+    can
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_a_tier_cannot_be_told_is_purged_as_its_pages() {
+    let mut world = World::new();
+    world.tier("cdn", labelled_without_asterisks());
+    world.bind("/star", &["post:*", "list"]).await;
+    world.bind("/plain", &["post:1"]).await;
+    let receipt = world
+        .revalidate_with(&["post:*", "post:1"], unwarmed())
+        .await;
+    let worker = world.start("one");
+    world.done(&receipt).await;
+    let mut journal = world.journal();
+    journal.sort();
+    assert_eq!(journal, ["cdn hard /star", "cdn hard post:1"]);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_a_tier_can_neither_be_told_nor_asked_for_by_url_is_on_none_of_its_pages() {
+    let mut world = World::new();
+    let only_by_tag = Capabilities {
+        url: None,
+        ..labelled_without_asterisks()
+    };
+    world.tier("cdn", only_by_tag);
+    world.bind("/star", &["post:*"]).await;
+    let receipt = world.revalidate_with(&["post:*"], unwarmed()).await;
+    let worker = world.start("one");
+    let done = world.done(&receipt).await;
+    assert_eq!(done.tiers[0].error, None);
+    assert!(world.journal().is_empty(), "{:?}", world.journal());
     worker.stop().await;
 }
 

@@ -1,8 +1,10 @@
 //! Short ways to make what the cases purge and look at.
 
+use std::sync::Arc;
+
 use isr_core::{
-    Capabilities, ConnectorError, Epoch, Mode, PageUrl, Position, PurgeBatch, PurgeReceipt, Tag,
-    Target,
+    Capabilities, CdnConnector, ConnectorError, Epoch, Mode, PageUrl, Position, PurgeBatch,
+    PurgeReceipt, Tag, Target,
 };
 
 use super::{Call, ConnectorFixture};
@@ -51,6 +53,19 @@ pub fn every_kind(fixture: &dyn ConnectorFixture) -> Vec<Target> {
 #[must_use]
 pub fn capabilities(fixture: &dyn ConnectorFixture) -> Capabilities {
     fixture.connector().capabilities().clone()
+}
+
+/// The one connector that some options describe.
+///
+/// # Panics
+///
+/// When they describe more, or none.
+#[must_use]
+pub fn only(connectors: Vec<Arc<dyn CdnConnector>>) -> Arc<dyn CdnConnector> {
+    let Ok([only]) = <[_; 1]>::try_from(connectors) else {
+        panic!("the options describe one connector");
+    };
+    only
 }
 
 /// A batch.

@@ -1,6 +1,6 @@
 //! Cases about one target: exactly that is purged, and as it was asked for.
 
-use isr_core::{ConnectorError, Mode, Target};
+use isr_core::{ConnectorError, Mode, Tag, Target};
 
 use super::ConnectorFixture;
 use super::make::{
@@ -41,9 +41,12 @@ pub async fn an_exact_url_is_purged(fixture: &dyn ConnectorFixture) {
     is_purged(fixture, &url(fixture, "/caf%C3%A9/A%20b/?b=2&q=%26")).await;
 }
 
-/// A tag is sent as it is.
+/// A tag is sent as it is, whatever a tag can have in it that the service knows.
 pub async fn a_tag_is_purged(fixture: &dyn ConnectorFixture) {
     is_purged(fixture, &tag("post:1/a'b;c=d&e+f%20")).await;
+    is_purged(fixture, &tag("!$%&'()+-./:;<=>?@[\\]^_`{|}~a#1")).await;
+    is_purged(fixture, &tag("a*b")).await;
+    is_purged(fixture, &tag(&"x".repeat(Tag::MAX_LEN))).await;
 }
 
 /// A prefix is sent so that it covers whole segments.

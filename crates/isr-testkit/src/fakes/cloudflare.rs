@@ -10,8 +10,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use isr_core::Clock;
 use serde_json::{Map, Value, json};
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{Request, Respond, ResponseTemplate};
 
 use super::{Exchange, Front, TokenBucket};
 use crate::connector_suite::Call;
@@ -55,7 +54,6 @@ pub struct CloudflareAccount {
 #[derive(Debug)]
 pub struct Cloudflare {
     front: Front,
-    _server: MockServer,
 }
 
 /// What answers.
@@ -99,12 +97,8 @@ impl Cloudflare {
             requests: bucket(account.bucket, account.requests_a_second),
             urls: bucket(account.urls_a_second, account.urls_a_second.into()),
         };
-        let server = MockServer::start().await;
-        Mock::given(any()).respond_with(api).mount(&server).await;
-        let front = Front::before(&server.address().to_string(), failure).await;
         Self {
-            front,
-            _server: server,
+            front: Front::before_model(api, failure).await,
         }
     }
 

@@ -5,10 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{Request, Respond, ResponseTemplate};
 
-use super::{Exchange, Fault, Front, TokenBucket};
+use super::{Front, TokenBucket};
 use crate::connector_suite::Call;
 
 /// The most keys of one call, and the longest key.
@@ -19,7 +18,6 @@ const LONGEST_KEY: usize = 1_024;
 #[derive(Debug)]
 pub struct Fastly {
     front: Front,
-    _server: MockServer,
 }
 
 /// A service, and the token it is called with.
@@ -60,34 +58,19 @@ impl FastlyService {
 impl Fastly {
     /// Starts it.
     pub async fn start(service: FastlyService) -> Self {
-        let server = MockServer::start().await;
         let api = Api {
             service,
             purges_done: Mutex::new(0),
         };
-        Mock::given(any()).respond_with(api).mount(&server).await;
-        let front = Front::before(&server.address().to_string(), failure).await;
         Self {
-            front,
-            _server: server,
+            front: Front::before_model(api, failure).await,
         }
     }
 
-    /// Where the API is.
+    /// What stands in front of it, where the API is, to be told how requests end.
     #[must_use]
-    pub fn uri(&self) -> String {
-        self.front.uri()
-    }
-
-    /// Says how the next request ends.
-    pub fn next(&self, fault: Fault) {
-        self.front.next(fault);
-    }
-
-    /// Every request so far.
-    #[must_use]
-    pub fn exchanges(&self) -> Vec<Exchange> {
-        self.front.exchanges()
+    pub const fn front(&self) -> &Front {
+        &self.front
     }
 
     /// Every request to purge so far. Items are `key KEY`, `url HOST/PATH?QUERY` and `everything`.

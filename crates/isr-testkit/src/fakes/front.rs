@@ -21,6 +21,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Respond};
 
 use super::Fault;
 
@@ -34,6 +36,8 @@ pub struct Front {
     address: SocketAddr,
     relay: Arc<Relay>,
     task: JoinHandle<()>,
+    /// What is behind it, where that is a model.
+    model: Option<MockServer>,
 }
 
 /// A request that came, and what the service answered to it.
@@ -86,7 +90,17 @@ impl Front {
             address: listener.local_addr().expect("it is bound"),
             task: tokio::spawn(accept(listener, Arc::clone(&relay))),
             relay,
+            model: None,
         }
+    }
+
+    /// A relay to a model that answers every request like this, and ends with the relay.
+    pub async fn before_model(model: impl Respond + 'static, failure: fn(u16) -> String) -> Self {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(model).mount(&server).await;
+        let mut front = Self::before(&server.address().to_string(), failure).await;
+        front.model = Some(server);
+        front
     }
 
     /// Where it listens.

@@ -6,8 +6,7 @@ use hmac::{Hmac, Mac as _};
 use http::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{Request, Respond, ResponseTemplate};
 
 use super::{Exchange, Front};
 use crate::connector_suite::Call;
@@ -49,7 +48,6 @@ impl WebhookLimits {
 #[derive(Debug)]
 pub struct Webhook {
     front: Front,
-    _server: MockServer,
 }
 
 struct Receiver {
@@ -59,17 +57,8 @@ struct Receiver {
 impl Webhook {
     /// Starts a receiver.
     pub async fn start(limits: WebhookLimits) -> Self {
-        let server = MockServer::start().await;
-        let receiver = Receiver { limits };
-        Mock::given(any())
-            .respond_with(receiver)
-            .mount(&server)
-            .await;
-        let front = Front::before(&server.address().to_string(), |_| "no way".to_owned()).await;
-        Self {
-            front,
-            _server: server,
-        }
+        let front = Front::before_model(Receiver { limits }, |_| "no way".to_owned()).await;
+        Self { front }
     }
 
     /// What stands in front of it, to be told how requests end.

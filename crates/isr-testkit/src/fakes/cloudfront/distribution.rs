@@ -265,7 +265,7 @@ fn wildcards_of(batch: &Batch) -> usize {
 
 fn is_item(item: &str) -> bool {
     if let Some(tag) = item.strip_prefix('#') {
-        let visible = |byte: u8| byte.is_ascii_graphic() && byte != b',';
+        let visible = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'*');
         return (1..=LONGEST_TAG).contains(&tag.len()) && tag.bytes().all(visible);
     }
     let path = item.strip_suffix('*').unwrap_or(item);
@@ -295,11 +295,11 @@ mod tests {
 
     #[test]
     fn paths_and_tags_have_a_form() {
-        for item in ["/", "/*", "/a*", "/a?b=c", "/%2A", "#a", "#*", "/a'b"] {
+        for item in ["/", "/*", "/a*", "/a?b=c", "/%2A", "#a", "#a:%2A", "/a'b"] {
             assert!(is_item(item), "{item}");
         }
         for item in [
-            "", "a", "#", "#a,b", "/a*b", "/~", "/a b", "/a%2", "/a#b", "*", "/\u{e9}",
+            "", "a", "#", "#a,b", "#*", "#a*", "/a*b", "/~", "/a b", "/a%2", "/a#b", "*", "/\u{e9}",
         ] {
             assert!(!is_item(item), "{item}");
         }

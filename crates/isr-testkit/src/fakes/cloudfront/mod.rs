@@ -10,12 +10,11 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{Request, Respond, ResponseTemplate};
 
 pub use self::distribution::Distribution;
 use self::distribution::Refusal;
-use super::{Exchange, Fault, Front};
+use super::Front;
 use crate::connector_suite::Call;
 
 /// The version of the API, with which every path begins.
@@ -26,39 +25,23 @@ const VERSION: &str = "2020-05-31";
 pub struct CloudFront {
     front: Front,
     distribution: Arc<Mutex<Distribution>>,
-    _server: MockServer,
 }
 
 impl CloudFront {
     /// Starts it.
     pub async fn start(distribution: Distribution) -> Self {
         let distribution = Arc::new(Mutex::new(distribution));
-        let server = MockServer::start().await;
         let api = Api(Arc::clone(&distribution));
-        Mock::given(any()).respond_with(api).mount(&server).await;
-        let front = Front::before(&server.address().to_string(), failure).await;
         Self {
-            front,
+            front: Front::before_model(api, failure).await,
             distribution,
-            _server: server,
         }
     }
 
-    /// Where the API is.
+    /// What stands in front of it, where the API is, to be told how requests end.
     #[must_use]
-    pub fn uri(&self) -> String {
-        self.front.uri()
-    }
-
-    /// Says how the next request ends.
-    pub fn next(&self, fault: Fault) {
-        self.front.next(fault);
-    }
-
-    /// Every request so far.
-    #[must_use]
-    pub fn exchanges(&self) -> Vec<Exchange> {
-        self.front.exchanges()
+    pub const fn front(&self) -> &Front {
+        &self.front
     }
 
     /// Every request so far to create an invalidation, with its paths and tags.
