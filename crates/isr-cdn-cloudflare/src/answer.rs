@@ -84,7 +84,7 @@ impl Answer {
         let error = if self.status.is_success() {
             let said = excerpt_within(&said, LONGEST_REASON);
             let reason = format!("it answered {} without success: {said}", self.status);
-            ConnectorError::refused(connector, reason)
+            ConnectorError::refused_over_targets(connector, reason)
         } else {
             self.error(connector, &said)
         };
@@ -96,15 +96,22 @@ impl Answer {
     fn passing(&self, error: ConnectorError, faults: &[Fault]) -> ConnectorError {
         let passing = faults.iter().find_map(Fault::passing);
         match (error, passing) {
-            (ConnectorError::Refused { connector, reason }, Some(Passing::TooMany)) => self
-                .with_delay(ConnectorError::RateLimited {
-                    connector,
-                    reason,
-                    retry_after: retry_after(&self.headers, self.at),
-                }),
-            (ConnectorError::Refused { connector, reason }, Some(Passing::Failed)) => {
-                ConnectorError::unreachable(&connector, reason)
-            }
+            (
+                ConnectorError::Refused {
+                    connector, reason, ..
+                },
+                Some(Passing::TooMany),
+            ) => self.with_delay(ConnectorError::RateLimited {
+                connector,
+                reason,
+                retry_after: retry_after(&self.headers, self.at),
+            }),
+            (
+                ConnectorError::Refused {
+                    connector, reason, ..
+                },
+                Some(Passing::Failed),
+            ) => ConnectorError::unreachable(&connector, reason),
             (error, _) => error,
         }
     }
@@ -153,10 +160,13 @@ fn reset(field: &str) -> Option<Duration> {
 fn advised(error: ConnectorError, faults: &[Fault]) -> ConnectorError {
     let advice = faults.iter().find_map(Fault::advice);
     match (error, advice) {
-        (ConnectorError::Refused { connector, reason }, Some(advice)) => {
-            let reason = format!("{reason}: {advice}");
-            ConnectorError::Refused { connector, reason }
-        }
+        // That is over who called, and where.
+        (
+            ConnectorError::Refused {
+                connector, reason, ..
+            },
+            Some(advice),
+        ) => ConnectorError::refused(&connector, format!("{reason}: {advice}")),
         (error, _) => error,
     }
 }

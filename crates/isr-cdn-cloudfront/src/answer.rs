@@ -38,7 +38,7 @@ pub(crate) fn error(name: &str, scope: &Scope, fault: Fault, busy_for: Duration)
                  AWS_PROFILE, or give the machine a role",
                 excerpt_within(&reason, LONGEST_REASON)
             );
-            return ConnectorError::Refused { connector, reason };
+            return ConnectorError::refused(name, reason);
         }
         Fault::Answered {
             status,
@@ -66,11 +66,15 @@ pub(crate) fn error(name: &str, scope: &Scope, fault: Fault, busy_for: Duration)
         let source = reason.into();
         return ConnectorError::Unreachable { connector, source };
     }
-    let reason = match advice(scope, &code) {
-        Some(advice) => format!("{reason}: {advice}"),
-        None => reason,
-    };
-    ConnectorError::Refused { connector, reason }
+    // What there is advice for is over who called, and where.
+    match advice(scope, &code) {
+        Some(advice) if status == 413 => {
+            ConnectorError::refused_over_targets(name, format!("{reason}: {advice}"))
+        }
+        Some(advice) => ConnectorError::refused(name, format!("{reason}: {advice}")),
+        None if status == 400 => ConnectorError::refused_over_targets(name, reason),
+        None => ConnectorError::refused(name, reason),
+    }
 }
 
 /// Whether the service itself failed. A 400 without a code is an answer that broke off, and may have been

@@ -146,16 +146,30 @@ pub enum ConnectorError {
         connector: String,
         /// The tier's reason, without anything secret, and what to do about it where that is known.
         reason: String,
+        /// Whether that may be over some of the targets alone, so that the others would be taken on
+        /// without them: not where it is over credentials, rights, or what is to be purged.
+        over_targets: bool,
     },
 }
 
 impl ConnectorError {
-    /// A call that was refused for good, for this reason.
+    /// A call that was refused for good, for this reason, whatever its targets were.
     #[must_use]
     pub fn refused(connector: &str, reason: impl Into<String>) -> Self {
         Self::Refused {
             connector: connector.to_owned(),
             reason: reason.into(),
+            over_targets: false,
+        }
+    }
+
+    /// A call that was refused for good, perhaps for some of its targets alone.
+    #[must_use]
+    pub fn refused_over_targets(connector: &str, reason: impl Into<String>) -> Self {
+        Self::Refused {
+            connector: connector.to_owned(),
+            reason: reason.into(),
+            over_targets: true,
         }
     }
 

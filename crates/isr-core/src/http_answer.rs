@@ -53,9 +53,26 @@ impl ConnectorError {
                 source: reason.into(),
             }
         } else {
-            Self::Refused { connector, reason }
+            let over_targets = may_be_over_targets(status);
+            Self::Refused {
+                connector,
+                reason,
+                over_targets,
+            }
         }
     }
+}
+
+/// Whether a refusal may be over what the call held: 400, 413, 414 and 422 (RFC 9110 §15.5). 401, 403 and
+/// 404 are over who called, and where.
+const fn may_be_over_targets(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 #[cfg(test)]
@@ -115,6 +132,23 @@ mod tests {
                 retryable,
                 "{status}"
             );
+        }
+        for (status, may_be) in [
+            (400, true),
+            (401, false),
+            (403, false),
+            (404, false),
+            (422, true),
+        ] {
+            let error = error(status, &nothing);
+            let over = matches!(
+                error,
+                ConnectorError::Refused {
+                    over_targets: true,
+                    ..
+                }
+            );
+            assert_eq!(over, may_be, "{status}");
         }
         let seconds = Some(Duration::from_secs(9));
         assert_eq!(error(429, &asked("9")).retry_after(), seconds);

@@ -61,11 +61,8 @@ impl CdnConnector for EdgeConnector {
     }
 
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
-        let reference =
-            serde_json::to_string(&batch.position).map_err(|error| ConnectorError::Refused {
-                connector: Self::NAME.to_owned(),
-                reason: error.to_string(),
-            })?;
+        let reference = serde_json::to_string(&batch.position)
+            .map_err(|error| ConnectorError::refused(Self::NAME, error.to_string()))?;
         Ok(PurgeReceipt {
             reference: Some(Reference(reference)),
             ..PurgeReceipt::accepted(batch)
@@ -74,11 +71,8 @@ impl CdnConnector for EdgeConnector {
 
     async fn poll(&self, reference: &Reference) -> Result<Completion, ConnectorError> {
         let position: Position = serde_json::from_str(&reference.0).map_err(|_| {
-            let reason = "the reference is not one that this tier gave".to_owned();
-            ConnectorError::Refused {
-                connector: Self::NAME.to_owned(),
-                reason,
-            }
+            let reason = "the reference is not one that this tier gave";
+            ConnectorError::refused(Self::NAME, reason)
         })?;
         // Within another history, whoever has learnt of that calls everything older expired.
         let current = self.graph.position().await.map_err(unreachable)?.epoch;

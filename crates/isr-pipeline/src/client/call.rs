@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use isr_core::{
     Capabilities, CdnConnector, Clock, Completion, ConnectorError, Event, PurgeBatch, PurgeReceipt,
-    RateBudget, RateLimit, RateUnit, Recorder, Reference, StoreError, Taken,
+    RateBudget, RateLimit, RateUnit, Recorder, Reference, StoreError, Taken, Target,
 };
 use parking_lot::Mutex;
 
+use super::halves::may_be_over_some;
 use super::queue::Load;
 use crate::{WorkerOptions, backoff};
 
@@ -74,7 +75,28 @@ pub(super) struct Caller {
 pub(super) struct Ended {
     pub(super) load: Load,
     pub(super) attempts: u64,
-    pub(super) answer: Result<PurgeReceipt, ConnectorError>,
+    pub(super) answer: Result<Answered, ConnectorError>,
+}
+
+/// What a tier answered to all that it took to make a call.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    /// Targets refused for good, with the tier's reason.
+    pub(super) rejected: Vec<(Target, String)>,
+    /// Copies that went or became stale, where the tier counts them.
+    pub(super) copies: Option<u64>,
+    /// What to poll by, where completion can be observed.
+    pub(super) references: Vec<Reference>,
+}
+
+impl Answered {
+    pub(super) fn add(&mut self, receipt: PurgeReceipt) {
+        self.rejected.extend(receipt.rejected);
+        self.references.extend(receipt.reference);
+        if let Some(copies) = receipt.copies {
+            *self.copies.get_or_insert(0) += copies;
+        }
+    }
 }
 
 impl Caller {
@@ -95,9 +117,40 @@ impl Caller {
 
     /// Makes the call. Tokens for the first attempt have been taken.
     pub(super) async fn make(self, load: Load, limit: Option<RateLimit>, items: usize) -> Ended {
-        let batch = PurgeBatch::new(load.targets.clone(), load.mode, load.position.clone())
+        let limit = limit.as_ref();
+        let whole = self.attempt(&load, load.targets.clone(), limit, items);
+        let (mut attempts, answer) = whole.await;
+        let answer = match answer {
+            Ok(receipt) => {
+                let mut answered = Answered::default();
+                answered.add(receipt);
+                Ok(answered)
+            }
+            Err(error) if may_be_over_some(&error, &load.targets) => {
+                self.without_the_refused(&load, limit, error, &mut attempts)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        Ended {
+            load,
+            attempts,
+            answer,
+        }
+    }
+
+    /// Makes one call of some targets, until it is answered or has failed too often. Says how often it was
+    /// made.
+    pub(super) async fn attempt(
+        &self,
+        load: &Load,
+        targets: Vec<Target>,
+        limit: Option<&RateLimit>,
+        items: usize,
+    ) -> (u64, Result<PurgeReceipt, ConnectorError>) {
+        let batch = PurgeBatch::new(targets, load.mode, load.position.clone())
             .expect("calls are made of queues that are not empty");
-        let mut attempts = 1;
+        let mut attempts: u32 = 1;
         let mut failures = 0;
         let started = self.clock.now();
         loop {
@@ -123,7 +176,7 @@ impl Caller {
                 _ => None,
             };
             if let (Err(ConnectorError::RateLimited { retry_after, .. }), Some(limit)) =
-                (&answer, &limit)
+                (&answer, limit)
             {
                 // Everybody else has to hear of it, also where this call is put off.
                 let asked = retry_after.or(delay).unwrap_or(self.options.first_delay);
@@ -131,19 +184,13 @@ impl Caller {
             }
             let Some(delay) = delay else {
                 self.remember(&answer);
-                return Ended {
-                    load,
-                    attempts: attempts.into(),
-                    answer,
-                };
+                return (attempts.into(), answer);
             };
             if matches!(answer, Err(ConnectorError::RateLimited { .. })) {
                 self.make_room().await;
             }
             self.clock.sleep(delay).await;
-            if let Some(limit) = &limit {
-                self.wait_for_turn(limit, items).await;
-            }
+            self.wait_for_turn(limit, items).await;
             attempts += 1;
         }
     }
@@ -198,7 +245,8 @@ impl Caller {
         }
     }
 
-    async fn wait_for_turn(&self, limit: &RateLimit, items: usize) {
+    pub(super) async fn wait_for_turn(&self, limit: Option<&RateLimit>, items: usize) {
+        let Some(limit) = limit else { return };
         if let Ok(ready_at) = self.reserve(limit, items).await {
             let wait = ready_at.saturating_sub(self.clock.now());
             self.clock.sleep(wait).await;

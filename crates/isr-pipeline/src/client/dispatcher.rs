@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use isr_core::{
-    Ability, Capabilities, Clock, Mode, PurgeReceipt, RateUnit, Recorder, Store, Target, Tier,
-};
+use isr_core::{Ability, Capabilities, Clock, Mode, RateUnit, Recorder, Store, Target, Tier};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::call::{CallOptions, Caller, Ended};
+use super::call::{Answered, CallOptions, Caller, Ended};
 use super::queue::{Queue, Reservation, Sort, Ticket};
 use super::{Order, Outcome, TierClient};
 
@@ -239,7 +237,7 @@ impl Dispatcher {
             order.remaining -= targets.len();
             order.outcome.calls += ended.attempts;
             match &answer {
-                Ok(receipt) => order.outcome.add(receipt, &targets, shared),
+                Ok(answered) => order.outcome.add(answered, &targets, shared),
                 Err(error) => {
                     order
                         .outcome
@@ -257,8 +255,8 @@ impl Dispatcher {
 
 impl Outcome {
     /// Adds what a call did for the targets that an order had in it.
-    fn add(&mut self, receipt: &PurgeReceipt, targets: &[&Target], shared: bool) {
-        let refused = receipt
+    fn add(&mut self, answered: &Answered, targets: &[&Target], shared: bool) {
+        let refused = answered
             .rejected
             .iter()
             .filter(|(target, _)| targets.contains(&target));
@@ -266,11 +264,11 @@ impl Outcome {
         self.rejected.extend(refused.cloned());
         let refused = self.rejected.len() - before;
         self.accepted += targets.len().saturating_sub(refused) as u64;
-        if let Some(copies) = receipt.copies.filter(|_| !shared) {
+        if let Some(copies) = answered.copies.filter(|_| !shared) {
             *self.copies.get_or_insert(0) += copies;
         }
-        let reference = receipt.reference.as_ref();
+        let references = answered.references.iter();
         self.references
-            .extend(reference.map(|reference| Arc::from(reference.0.as_str())));
+            .extend(references.map(|reference| Arc::from(reference.0.as_str())));
     }
 }

@@ -3,6 +3,7 @@
 
 mod call;
 mod dispatcher;
+mod halves;
 mod queue;
 
 use std::sync::Arc;

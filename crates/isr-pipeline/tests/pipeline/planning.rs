@@ -524,3 +524,62 @@ async fn a_tier_that_is_busy_is_asked_what_it_has_finished_and_waited_for() {
     );
     worker.stop().await;
 }
+
+/// Revalidates a tag of `pages` pages, and besides it `bad`, at a tier that refuses every call with some of
+/// them; the receipts, and the calls of the first.
+async fn choked(pages: usize, bad: &[usize]) -> (World, [Receipt; 2]) {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_url());
+    for n in 0..pages {
+        world.bind(&format!("/{n}"), &["list"]).await;
+    }
+    world.bind("/other", &["other"]).await;
+    let targets = bad.iter().map(|n| Target::Url(page(&format!("/{n}"))));
+    *cdn.chokes_on.lock() = targets.collect();
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let other = world.revalidate_with(&["other"], unwarmed()).await;
+    let worker = Running::start(world.worker_with(gathering("one")));
+    let receipts = [world.done(&receipt).await, world.done(&other).await];
+    worker.stop().await;
+    (world, receipts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_over_some_targets_is_made_without_them() {
+    for bad in [&[70][..], &[0], &[0, 1, 99]] {
+        let (world, [receipt, other]) = choked(100, bad).await;
+        assert_eq!((receipt.phase, other.phase), (Phase::Failed, Phase::Done));
+        let cdn = &receipt.tiers[0];
+        let refused = bad.len() as u64;
+        assert_eq!((cdn.accepted, cdn.rejected), (100 - refused, refused));
+        assert!(receipt.error.unwrap().contains("cdn refused"));
+        let journal = world.journal();
+        let mut purged: Vec<&str> = journal
+            .iter()
+            .flat_map(|line| line.split(' ').skip(2))
+            .collect();
+        purged.sort_unstable();
+        let good = (0..100).filter(|n| !bad.contains(n));
+        let mut expected: Vec<String> = good.map(|n| format!("/{n}")).collect();
+        expected.push("/other".to_owned());
+        expected.sort_unstable();
+        assert_eq!(purged, expected);
+        // Halving finds each in twice as many calls as the number of pages has digits, in binary.
+        assert!(cdn.calls <= 1 + 14 * refused, "{} calls", cdn.calls);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_whatever_is_in_it_is_not_made_for_each_target() {
+    let all: Vec<usize> = (0..500).collect();
+    let (world, [receipt, other]) = choked(500, &all).await;
+    assert_eq!(receipt.phase, Phase::Failed);
+    assert_eq!(
+        (receipt.tiers[0].accepted, receipt.tiers[0].rejected),
+        (0, 0)
+    );
+    // The page of the other is in the same call, and is seen to be good, or is given up on with the rest.
+    assert!(receipt.tiers[0].calls <= 16, "{}", receipt.tiers[0].calls);
+    assert!(other.phase.is_final());
+    assert!(world.journal().len() <= 1);
+}

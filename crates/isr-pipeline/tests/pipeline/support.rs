@@ -33,6 +33,8 @@ pub(crate) struct ModelTier {
     pub(crate) answers: Mutex<VecDeque<ConnectorError>>,
     /// What it refuses by itself.
     pub(crate) rejected: Mutex<Option<Target>>,
+    /// What it refuses a whole call over.
+    pub(crate) chokes_on: Mutex<Vec<Target>>,
     /// Whether it cannot be reached.
     pub(crate) away: AtomicBool,
     /// Whether it can be reached, but not purged.
@@ -66,6 +68,7 @@ pub(crate) fn refused(connector: String) -> ConnectorError {
     ConnectorError::Refused {
         connector,
         reason: "the token may not purge".into(),
+        over_targets: false,
     }
 }
 
@@ -90,6 +93,11 @@ impl CdnConnector for ModelTier {
         }
         if self.half_set_up.load(Ordering::SeqCst) {
             return Err(refused(self.name.clone()));
+        }
+        let chokes_on = self.chokes_on.lock().clone();
+        if batch.targets().iter().any(|it| chokes_on.contains(it)) {
+            let reason = "something in it is of no use";
+            return Err(ConnectorError::refused_over_targets(&self.name, reason));
         }
         let mut pending = self.pending.lock();
         *pending = (*pending).max(*self.pending_each.lock());
@@ -209,6 +217,7 @@ impl World {
             journal: Arc::clone(&self.journal),
             answers: Mutex::default(),
             rejected: Mutex::default(),
+            chokes_on: Mutex::default(),
             away: AtomicBool::new(false),
             half_set_up: AtomicBool::new(false),
             latency: Mutex::default(),
