@@ -113,6 +113,7 @@ hand_on! { JobStore:
     leave(claim: &Claim, receipt: &Receipt, how: &Leave) -> ();
     queue_pages(pages: &[PageWork], delay: Duration) -> ();
     claim_pages(worker: &WorkerId, limit: usize, lease: Duration) -> Vec<Claimed<PageWork>>;
+    renew_pages(claims: &[Claim], lease: Duration) -> ();
     leave_pages(pages: &[(Claim, LeavePage)]) -> ();
     pages_outstanding(position: &Position) -> u64;
     hand_back(worker: &WorkerId) -> ();

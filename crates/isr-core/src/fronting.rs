@@ -1,6 +1,7 @@
 //! What a response says to the tiers in front of the process that sends it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use http::HeaderMap;
 use smallvec::SmallVec;
@@ -19,8 +20,8 @@ pub struct Fronting {
 /// One tier in front.
 #[derive(Clone, Debug)]
 pub struct Front {
-    /// The connector's name; empty for a tier that somebody else purges.
-    pub connector: String,
+    /// What [`Tier::group`] is; empty for a tier that somebody else purges.
+    pub group: String,
     /// The hosts whose pages it keeps.
     pub hosts: HostPatterns,
     /// How it is told lifetimes, where that is known.
@@ -60,7 +61,7 @@ impl Front {
     #[must_use]
     pub fn speaking(dialect: Dialect) -> Self {
         Self {
-            connector: String::new(),
+            group: String::new(),
             hosts: HostPatterns::default(),
             dialect: Some(dialect),
             tags: None,
@@ -92,7 +93,7 @@ impl Fronting {
         Self::new(foreign.map(|tier| {
             let can = tier.capabilities();
             Front {
-                connector: tier.name().to_owned(),
+                group: tier.group.clone(),
                 hosts: tier.hosts.clone(),
                 dialect: Some(can.dialect),
                 tags: can.tags.clone(),
@@ -142,31 +143,37 @@ impl Fronting {
     ///
     /// # Errors
     ///
-    /// When some do not fit and a tier can be purged in no other way. The page must then not be kept by
-    /// it.
+    /// When some do not fit, or there are none, and a tier can be purged in no other way. The page must
+    /// then not be kept by it.
     pub fn label(&self, page: &PageUrl, tags: &TagSet) -> Result<Labels, TagsDoNotFit> {
         let mut labels = Labels::default();
         let tags = &of_data(tags);
         for header in self.headers(page) {
             let tiers = || self.reading(page, &header);
             let (value, left_out) = header.write_what_fits(tags, tightest(tiers()));
+            let only_by_tag = || tiers().find(|tier| !tier.purged_by_url);
+            if tags.is_empty() && only_by_tag().is_some() {
+                let header = header.name();
+                return Err(TagsDoNotFit::None { header });
+            }
             if left_out.is_empty() {
                 labels
                     .fields
                     .extend(value.map(|value| (header.name(), value)));
                 continue;
             }
-            if let Some(only_by_tag) = tiers().find(|tier| !tier.purged_by_url) {
+            if let Some(only_by_tag) = only_by_tag() {
                 let limits = only_by_tag.tags.as_ref().map(|tags| tags.limits);
                 header.write(tags, limits.unwrap_or(header.limits()))?;
             }
             labels
                 .fields
                 .extend(value.map(|value| (header.name(), value)));
-            for tier in tiers() {
+            let groups: BTreeSet<&str> = tiers().map(|tier| tier.group.as_str()).collect();
+            for group in groups {
                 labels
                     .unlisted
-                    .extend(left_out.iter().map(|tag| unlisted(&tier.connector, tag)));
+                    .extend(left_out.iter().map(|tag| unlisted(group, tag)));
             }
         }
         Ok(labels)
@@ -224,11 +231,11 @@ fn tightest<'t>(tiers: impl Iterator<Item = &'t Front>) -> TagHeaderLimits {
     })
 }
 
-/// The tag of the pages that a tier keeps without knowing that they show `of`, because their header had
-/// no room for it. Purging the tier by `of` purges these pages by their URLs.
+/// The tag of the pages that the tiers of a group keep without knowing that they show `of`, because their header had
+/// no room for it. Purging one by `of` purges these pages by their URLs.
 #[must_use]
-pub fn unlisted(connector: &str, of: &Tag) -> Tag {
-    tag(UNLISTED, format_args!("{connector}/{of}"))
+pub fn unlisted(group: &str, of: &Tag) -> Tag {
+    tag(UNLISTED, format_args!("{group}/{of}"))
 }
 
 /// The namespace of [`unlisted`] tags.
@@ -260,7 +267,7 @@ mod tests {
             ..header.limits()
         };
         Front {
-            connector: name.into(),
+            group: name.into(),
             hosts: HostPatterns::default(),
             dialect: Some(Dialect::Standard),
             tags: Some(TagSupport {
@@ -320,12 +327,23 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_of_one_connector_share_what_they_are_not_told() {
+        let machines = [(); 3].map(|()| front("one", TagHeader::CacheTag, 2));
+        let labels = Fronting::new(machines)
+            .label(&page(), &some_tags(3))
+            .unwrap();
+        assert_eq!(labels.unlisted, [unlisted("one", &tag("t", 2))]);
+    }
+
+    #[test]
     fn a_tier_that_is_purged_by_nothing_but_tags_does_not_get_the_page() {
         let mut only_by_tag = front("one", TagHeader::CacheTag, 2);
         only_by_tag.purged_by_url = false;
         let fronting = Fronting::new([only_by_tag]);
         assert!(fronting.label(&page(), &some_tags(2)).is_ok());
         assert!(fronting.label(&page(), &some_tags(3)).is_err());
+        let without = fronting.label(&page(), &TagSet::default());
+        assert!(matches!(without, Err(TagsDoNotFit::None { .. })));
     }
 
     #[test]

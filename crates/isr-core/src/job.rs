@@ -223,6 +223,10 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         lease: Duration,
     ) -> Result<Vec<Claimed<PageWork>>, StoreError>;
 
+    /// Lets claims on pages last for `lease` from now. A claim that was lost is passed over: its page is
+    /// somebody else's now.
+    async fn renew_pages(&self, claims: &[Claim], lease: Duration) -> Result<(), StoreError>;
+
     /// Gives claims on pages up. A claim that was lost is passed over: its page is somebody else's now.
     async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError>;
 

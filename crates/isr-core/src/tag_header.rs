@@ -82,6 +82,12 @@ pub struct TagHeaderReport {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TagsDoNotFit {
+    /// There are no tags, where pages are found by nothing else.
+    #[error("no tags, and a tier finds pages by `{header}` alone: give the page a tag")]
+    None {
+        /// The field.
+        header: HeaderName,
+    },
     /// More tags than the field may have.
     #[error("{count} tags, and `{header}` takes {limit}: use tags that stand for groups")]
     TooMany {

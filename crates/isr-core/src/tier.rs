@@ -11,6 +11,9 @@ use crate::{Capabilities, CdnConnector, PageUrl, Target};
 pub struct Tier {
     /// What it is purged with.
     pub connector: Arc<dyn CdnConnector>,
+    /// The name that all machines of one connector have in common: its own in the configuration. They read
+    /// the same header fields, so what one was not told of a page none of them was.
+    pub group: String,
     /// The hosts whose pages it keeps.
     pub hosts: HostPatterns,
     /// When to purge more than was asked for, rather than very many pages one by one; `None` never.
@@ -22,6 +25,7 @@ impl Tier {
     #[must_use]
     pub fn new(connector: Arc<dyn CdnConnector>) -> Self {
         Self {
+            group: connector.name().to_owned(),
             connector,
             hosts: HostPatterns::default(),
             escalation: None,

@@ -23,17 +23,19 @@ impl Run {
         }
         // Still to be asked about when this is taken up again.
         self.receipt.tiers[index].state = TierState::Sent;
-        self.confirm_so_far(index, tier).await?;
+        self.confirm_so_far(index, tier, WAITED_FOR).await?;
         self.receipt.tiers[index].state = TierState::Confirmed;
         Ok(())
     }
 
     /// Waits until everything that a tier has taken on by now has been carried out. It may take on no
-    /// more before that, and would never be seen to be done if it were not asked.
+    /// more before that, and would never be seen to be done if it were not asked. Where it wants to be left
+    /// alone for more than `longest`, the job is given up meanwhile.
     pub(crate) async fn confirm_so_far(
         &mut self,
         index: usize,
         tier: &Arc<dyn CdnConnector>,
+        longest: Duration,
     ) -> Result<(), Stop> {
         while let Some(reference) = self.receipt.progress.references.last().cloned() {
             let answer = self.holding(tier.poll(&Reference(reference))).await?;
@@ -41,7 +43,7 @@ impl Run {
                 Completion::Complete => {
                     self.receipt.progress.references.pop();
                 }
-                Completion::Pending { retry_after } if retry_after <= WAITED_FOR => {
+                Completion::Pending { retry_after } if retry_after <= longest => {
                     self.holding(self.shared.parts.clock.sleep(retry_after))
                         .await?;
                 }

@@ -38,14 +38,44 @@ pub(crate) async fn escalated(
         EscalateTo::Everything => Some(vec![Target::Everything]),
         EscalateTo::Prefix => roofs.prefixes(),
     };
-    Ok(native.map(|native| {
-        let instead: Vec<String> = native.iter().map(ToString::to_string).collect();
-        Portion {
-            escalated: Some(format!("{} instead of {target}", instead.join(", "))),
-            native,
-            pages: Vec::new(),
-        }
+    let Some(native) = native else {
+        return Ok(None);
+    };
+    let instead: Vec<String> = native.iter().map(ToString::to_string).collect();
+    Ok(Some(Portion {
+        escalated: Some(format!("{} instead of {target}", instead.join(", "))),
+        pages: pages_at_the_top(store, tier, &native, chunk).await?,
+        native,
     }))
+}
+
+/// The pages at the prefixes themselves, where purging a prefix leaves them out.
+async fn pages_at_the_top(
+    store: &dyn Store,
+    tier: &Tier,
+    native: &[Target],
+    chunk: usize,
+) -> Result<Vec<PageUrl>, StoreError> {
+    let mut pages = Vec::new();
+    for target in native {
+        let Target::Prefix(prefix) = target else {
+            continue;
+        };
+        if !tier.capabilities().prefix_is_beneath_only {
+            continue;
+        }
+        let mut cursor = None;
+        loop {
+            let found = store.urls_for(target, cursor.as_ref(), chunk).await?;
+            let urls = found.urls.into_iter();
+            pages.extend(urls.filter(|url| url.path() == prefix.path()));
+            cursor = found.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(pages)
 }
 
 /// For each origin, the longest path that every page is at or beneath, as its segments.

@@ -1,7 +1,8 @@
 //! Single pages that are to be purged and warmed again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,10 @@ use crate::backoff;
 use crate::client::TierClient;
 use crate::warm::{places, warm_and_note};
 use crate::worker::Shared;
+
+/// How long tiers are waited for, the longest that one of them is known to take to carry a purge out. What
+/// has not been purged by then is asked for again.
+const LONGEST_PURGE: Duration = Duration::from_mins(15);
 
 /// Why a tier did not purge a page.
 #[derive(Clone, Debug)]
@@ -79,12 +84,14 @@ impl Pages {
     async fn work(&self) -> Result<(), StoreError> {
         let store = &self.shared.parts.store;
         let position = store.position().await?;
-        let failed = match self.in_time(self.purge(&position)).await {
+        let purged = self.holding(self.purge(&position), LONGEST_PURGE);
+        let failed = match purged.await? {
             Some(failed) => failed?,
             None => self.all_late(),
         };
         // What is not warm in time is left to visitors, who find no old copy.
-        if let Some(warmed) = self.in_time(self.warm(&failed)).await {
+        let longest = self.shared.options.lease;
+        if let Some(warmed) = self.holding(self.warm(&failed), longest).await? {
             warmed?;
         }
         let left: Vec<(Claim, LeavePage)> = self
@@ -100,13 +107,27 @@ impl Pages {
         store.leave_pages(&left).await
     }
 
-    /// Does something while the claims last: a third of the lease is for each of two such things.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Works on something while the claims are kept up; `None` when it has taken about as long as it may.
+    async fn holding<T>(
+        &self,
+        work: impl Future<Output = T>,
+        longest: Duration,
+    ) -> Result<Option<T>, StoreError> {
         let Shared { parts, options, .. } = &*self.shared;
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = parts.clock.sleep(options.lease / 3) => None,
+        let claims: Vec<Claim> = self.claimed.iter().map(|page| page.claim.clone()).collect();
+        let given_up_at = parts.clock.now() + longest;
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(Some(done)),
+                () = parts.clock.sleep(options.lease / 3) => {
+                    if parts.clock.now() >= given_up_at {
+                        return Ok(None);
+                    }
+                    parts.store.renew_pages(&claims, options.lease).await?;
+                }
+            }
         }
     }
 
@@ -157,7 +178,12 @@ impl Pages {
         for tier in self.shared.foreign_tiers() {
             let kept = urls.iter().filter(|url| tier.tier.hosts.serve_page(url));
             let kept: Vec<PageUrl> = kept.cloned().collect();
-            let targets = self.targets(tier, &kept).await?;
+            let (targets, unknown) = self.targets(tier, &kept).await?;
+            let name = tier.tier.name();
+            failed.extend(unknown.into_iter().map(|url| {
+                let error = format!("{name} purges by tag alone, and the page has none");
+                (url, Failure::lasting(error))
+            }));
             match self.purge_from(tier, targets, position).await {
                 Ok(refused) => failed.extend(refused),
                 Err(failure) => failed.extend(kept.into_iter().map(|url| (url, failure.clone()))),
@@ -166,28 +192,27 @@ impl Pages {
         Ok(failed)
     }
 
-    /// What to purge a tier by so that these pages go: their URLs, or else all their tags.
+    /// What to purge a tier by so that these pages go: their URLs, or else all their tags; and the pages
+    /// that it would not find so.
     async fn targets(
         &self,
         tier: &TierClient,
         urls: &[PageUrl],
-    ) -> Result<Vec<Target>, StoreError> {
+    ) -> Result<(Vec<Target>, Vec<PageUrl>), StoreError> {
         if tier.tier.capabilities().url.is_some() {
-            return Ok(urls.iter().cloned().map(Target::Url).collect());
+            let targets = urls.iter().cloned().map(Target::Url).collect();
+            return Ok((targets, Vec::new()));
         }
-        let mut tags = Vec::new();
+        let (mut tags, mut unknown) = (BTreeSet::new(), Vec::new());
         for url in urls {
             let known = self.shared.parts.store.tags_for(url).await?;
-            tags.extend(
-                known
-                    .into_iter()
-                    .flat_map(|known| known.tags)
-                    .map(|bound| Target::Tag(bound.tag)),
-            );
+            let bound = known.map(|known| known.tags).unwrap_or_default();
+            if bound.is_empty() {
+                unknown.push(url.clone());
+            }
+            tags.extend(bound.into_iter().map(|bound| Target::Tag(bound.tag)));
         }
-        tags.sort_unstable();
-        tags.dedup();
-        Ok(tags)
+        Ok((tags.into_iter().collect(), unknown))
     }
 
     /// Purges targets, and says which pages the tier refused while it took the others on.

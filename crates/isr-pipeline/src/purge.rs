@@ -1,6 +1,7 @@
 //! Purging the tiers, nearest the origin first.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use isr_core::{ConnectorError, Milestone, Mode, PageUrl, Target, TierReceipt, TierState, chain};
 
@@ -193,7 +194,10 @@ impl Run {
             self.first_answered(index, tier, under_way, &from).await?;
         }
         if can.observes_completion {
-            self.confirm_so_far(index, tier.connector()).await?;
+            // Not given up meanwhile: what has been saved of the walk may be some orders behind, and they
+            // would be made again.
+            self.confirm_so_far(index, tier.connector(), Duration::MAX)
+                .await?;
         }
         self.receipt.tiers[index].state = TierState::Sent;
         let (mode, position) = (self.receipt.options.mode, self.position()?);

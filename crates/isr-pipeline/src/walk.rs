@@ -118,10 +118,12 @@ impl<'w> Walk<'w> {
     /// The pages to purge by URL besides, or instead of, the target itself; `None` where there are none.
     fn pages_of(&self, target: &'w Target) -> Result<Option<Pages<'w>>, WalkError> {
         let can = self.tier.capabilities();
-        let (name, all) = (self.tier.name(), |of| Some(Pages { of, at: None }));
+        let all = |of| Some(Pages { of, at: None });
         let pages = match target {
             target if !can.takes(target) => all(target.clone()),
-            Target::Tag(tag) if can.tags.is_some() => all(Target::Tag(unlisted(name, tag))),
+            Target::Tag(tag) if can.tags.is_some() => {
+                all(Target::Tag(unlisted(&self.tier.group, tag)))
+            }
             Target::Prefix(prefix) if can.prefix_is_beneath_only => Some(Pages {
                 of: target.clone(),
                 at: Some(prefix.path()),
@@ -130,7 +132,7 @@ impl<'w> Walk<'w> {
         };
         match pages {
             Some(_) if can.url.is_none() && !can.takes(target) => {
-                let kind = target.kind();
+                let (name, kind) = (self.tier.name(), target.kind());
                 Err(WalkError::Impossible(format!(
                     "{name} can purge neither by {kind} nor by URL"
                 )))
@@ -148,11 +150,13 @@ impl<'w> Walk<'w> {
             return Ok(None);
         };
         let can = self.tier.capabilities();
-        let ability = match to {
-            EscalateTo::Prefix => &can.prefix,
-            EscalateTo::Everything => &can.everything,
+        let covers_all = match to {
+            EscalateTo::Prefix => {
+                can.prefix.is_some() && (can.url.is_some() || !can.prefix_is_beneath_only)
+            }
+            EscalateTo::Everything => can.everything.is_some(),
         };
-        if ability.is_none() {
+        if !covers_all {
             return Ok(None);
         }
         escalated(self.store, self.tier, target, above, to, self.chunk).await

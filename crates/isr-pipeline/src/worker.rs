@@ -22,6 +22,9 @@ const CLAIMING: &str = "looking at the queue";
 /// Pages taken from the queue at a time.
 const PAGES_AT_ONCE: usize = 32;
 
+/// How often that is done before the first of them are done with: most of the time they wait for tiers.
+const PAGE_GROUPS: usize = 8;
+
 /// Revalidations that look for their pages at once, however many there are: each holds some thousands.
 const WALKS: usize = 8;
 
@@ -160,7 +163,7 @@ impl Worker {
                 revalidations.spawn(Run::new(Arc::clone(&self.shared), job).run());
             }
         }
-        if pages.is_empty() {
+        if pages.len() < PAGE_GROUPS {
             let jobs = parts
                 .store
                 .claim_pages(&options.id, PAGES_AT_ONCE, options.lease)

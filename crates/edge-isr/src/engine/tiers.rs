@@ -44,8 +44,10 @@ fn tiers_of(
             source,
         })?;
     let (hosts, escalation) = (config.hosts.clone(), config.escalation);
+    let group = config.name().to_owned();
     Ok(connectors.into_iter().map(move |connector| Tier {
         connector,
+        group: group.clone(),
         hosts: hosts.clone(),
         escalation,
     }))

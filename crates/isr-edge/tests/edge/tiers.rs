@@ -14,7 +14,7 @@ fn of_two_tags(purged_by_url: bool) -> Front {
         ..header.limits()
     };
     Front {
-        connector: "cdn".into(),
+        group: "cdn".into(),
         dialect: Some(Dialect::Cloudflare),
         purged_by_url,
         ..Front::reading(header, limits)

@@ -96,9 +96,7 @@ impl Jobs {
         receipt: &Receipt,
         until: Duration,
     ) -> Result<(), StoreError> {
-        let held = self
-            .revalidations
-            .update(&claim.job, claim.token, until, receipt.id);
+        let held = self.revalidations.renew(&claim.job, claim.token, until);
         self.keep(held, claim, receipt, None)
     }
 
@@ -165,6 +163,10 @@ impl Jobs {
         now: Duration,
     ) -> Vec<Claimed<PageWork>> {
         self.pages.claim(worker, limit, lease, now)
+    }
+
+    pub(super) fn renew_page(&mut self, claim: &Claim, until: Duration) {
+        self.pages.renew(&claim.job, claim.token, until);
     }
 
     pub(super) fn leave_page(&mut self, claim: &Claim, how: &LeavePage, now: Duration) {

@@ -221,6 +221,15 @@ impl JobStore for MemoryStore {
         Ok(self.with(|state, now| state.jobs.claim_pages(worker, limit, lease, now)))
     }
 
+    async fn renew_pages(&self, claims: &[Claim], lease: Duration) -> Result<(), StoreError> {
+        self.with(|state, now| {
+            for claim in claims {
+                state.jobs.renew_page(claim, now + lease);
+            }
+        });
+        Ok(())
+    }
+
     async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError> {
         self.with(|state, now| {
             for (claim, how) in pages {

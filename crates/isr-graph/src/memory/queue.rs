@@ -134,14 +134,11 @@ impl<W: Clone> Queue<W> {
         })
     }
 
-    /// Changes a job that is still held under `token`; `false` when the claim is lost.
-    pub(super) fn update(&mut self, key: &str, token: u64, until: Duration, work: W) -> bool {
+    /// Lets a claim last longer; `false` when it is lost.
+    pub(super) fn renew(&mut self, key: &str, token: u64, until: Duration) -> bool {
         self.with_claim(key, token, |slot| {
-            if let Some(entry) = slot {
-                entry.work = work;
-                if let Some(held) = &mut entry.held {
-                    held.until = until;
-                }
+            if let Some(held) = slot.as_mut().and_then(|entry| entry.held.as_mut()) {
+                held.until = until;
             }
         })
     }

@@ -14,7 +14,9 @@ use super::error::corrupt;
 use super::link::Lane;
 use super::receipts::{newest_receipts, one_receipt};
 use super::revalidate::{read_receipt, write_receipt};
-use super::scripts::{CLAIM, DEAD, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, REPLAY, SAVE};
+use super::scripts::{
+    CLAIM, DEAD, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, RENEW_PAGES, REPLAY, SAVE,
+};
 use super::work::{read_work, write_work};
 use super::{HOME, RedisStore, milliseconds, read_url};
 use crate::RECEIPTS_KEPT;
@@ -254,6 +256,20 @@ impl JobStore for RedisStore {
             }
         }
         Ok(claimed)
+    }
+
+    async fn renew_pages(&self, claims: &[Claim], lease: Duration) -> Result<(), StoreError> {
+        for (partition, some) in self.by_partition(claims, |claim| read_url(&claim.job))? {
+            let () = self
+                .run(Lane::Fast, partition, &RENEW_PAGES, |_, command| {
+                    command.arg(milliseconds(lease));
+                    for claim in &some {
+                        command.arg(&claim.job).arg(claim.token);
+                    }
+                })
+                .await?;
+        }
+        Ok(())
     }
 
     async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError> {

@@ -48,6 +48,7 @@ scripts! {
     SAVE = "state" "queue" "save";
     RECEIPTS = "state" "receipts";
     QUEUE_PAGES = "state" "queue" "queue_pages";
+    RENEW_PAGES = "state" "queue" "renew_pages";
     LEAVE_PAGES = "state" "queue" "leave_pages";
     HAND_BACK = "state" "queue" "hand_back";
     DEAD = "state" "queue" "dead";

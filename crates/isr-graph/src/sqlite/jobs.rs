@@ -92,6 +92,18 @@ impl JobStore for SqliteStore {
         claimed.await
     }
 
+    async fn renew_pages(&self, claims: &[Claim], lease: Duration) -> Result<(), StoreError> {
+        let claims = claims.to_vec();
+        self.write(move |write| {
+            let until = write.now + micros(lease);
+            claims.iter().try_for_each(|claim| {
+                claims::renew(write, Kind::Page, claim, until)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError> {
         let pages = pages.to_vec();
         self.write(move |write| {

@@ -106,6 +106,35 @@ async fn a_tier_that_says_when_it_is_done_is_asked_before_it_is_given_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_purge_of_many_calls_gets_past_a_tier_that_takes_its_time() {
+    let mut world = World::new();
+    let two = NonZeroUsize::new(2).unwrap();
+    let cdn = world.tier(
+        "cdn",
+        Capabilities {
+            url: Some(Ability::UNLIMITED.in_batches_of(two)),
+            observes_completion: true,
+            ..by_url()
+        },
+    );
+    // Longer than a job is kept waiting where what has been done is saved.
+    *cdn.asked_after.lock() = Duration::from_secs(20);
+    *cdn.pending_each.lock() = 2;
+    for n in 0..5 {
+        world.bind(&format!("/{n}"), &["list"]).await;
+    }
+    let options = RevalidateOptions {
+        second_purge: Some(Duration::from_secs(1)),
+        ..unwarmed()
+    };
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["list"], options).await;
+    let done = world.done(&receipt).await;
+    assert_eq!((done.phase, done.tiers[0].calls), (Phase::Done, 2 * 3));
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tag_without_pages_makes_no_call_where_pages_are_purged() {
     let mut world = World::new();
     world.tier("cdn", by_url());
@@ -195,7 +224,12 @@ async fn a_tier_that_was_away_is_purged_of_what_it_missed_once_it_is_back() {
     tokio::time::sleep(Duration::from_mins(5)).await;
     let still = world.store.receipt(&missed.id).await.unwrap().unwrap();
     assert_eq!(still.phase, Phase::Failed, "it does not answer yet");
+    away.half_set_up.store(true, Ordering::SeqCst);
     away.away.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let still = world.store.receipt(&missed.id).await.unwrap().unwrap();
+    assert_eq!(still.phase, Phase::Failed, "it would refuse");
+    away.half_set_up.store(false, Ordering::SeqCst);
     for receipt in [&refused, &missed] {
         let done = world
             .wait_until(receipt, |receipt| receipt.phase == Phase::Done)

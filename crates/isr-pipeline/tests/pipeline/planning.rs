@@ -367,6 +367,32 @@ async fn more_than_was_asked_for_is_purged_only_above_a_number_that_was_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_prefix_leaves_out_is_purged_by_url_when_it_stands_for_many_pages_too() {
+    let mut world = World::new();
+    world.tier(
+        "cdn",
+        Capabilities {
+            prefix: Some(Ability::UNLIMITED),
+            prefix_is_beneath_only: true,
+            ..by_url()
+        },
+    );
+    let to = EscalateTo::Prefix;
+    world.escalation("cdn", Some(Escalation { above: 2, to }));
+    for path in ["/blog", "/blog/1", "/blog/2"] {
+        world.bind(path, &["list"]).await;
+    }
+    let receipt = world.revalidate_with(&["list"], unwarmed()).await;
+    let worker = world.start("one");
+    world.done(&receipt).await;
+    let mut journal = world.journal();
+    journal.sort();
+    let beneath = "cdn hard https://site.example/blog and beneath";
+    assert_eq!(journal, ["cdn hard /blog", beneath]);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plan_says_what_would_be_called_how_long_it_takes_and_what_it_costs() {
     let mut world = World::new();
     let by_url = in_batches_of(10).url.unwrap().at(slowly(2));

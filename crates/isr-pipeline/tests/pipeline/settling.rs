@@ -131,6 +131,36 @@ async fn a_page_that_a_tier_refuses_for_good_is_given_up_on_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_that_a_tier_would_not_find_does_not_count_as_purged_there() {
+    let mut world = World::new();
+    let only_by_tag = isr_core::Capabilities {
+        url: None,
+        ..by_tag()
+    };
+    world.tier("cdn", only_by_tag);
+    world.bind("/2", &["list"]).await;
+    let position = world.store.position().await.unwrap();
+    let works = ["/1", "/2"].map(|path| {
+        let generation = position.generation_of(&page(path));
+        isr_core::PageWork::new(page(path), generation, isr_core::PageReason::InFlight)
+    });
+    world
+        .store
+        .queue_pages(&works, Duration::ZERO)
+        .await
+        .unwrap();
+    let worker = world.start("one");
+    while world.store.depth().await.unwrap().pages > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let letters = world.store.dead_letters(10).await.unwrap();
+    let jobs: Vec<&JobKey> = letters.iter().map(|letter| &letter.job).collect();
+    assert_eq!(jobs, [&JobKey::Page(page("/1"))]);
+    assert_eq!(world.journal()[0], "cdn hard list");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_nothing_in_flight_there_is_no_second_purge() {
     let mut world = World::new();
     world.tier("cdn", by_tag());
@@ -325,5 +355,24 @@ async fn a_page_whose_tier_never_answers_for_it_is_put_off_and_tried_again() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(world.store.depth().await.unwrap().dead, 0);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_purged_once_however_long_its_tier_takes_to_carry_that_out() {
+    let mut world = World::new();
+    let observed = isr_core::Capabilities {
+        observes_completion: true,
+        ..by_tag()
+    };
+    let cdn = world.tier("cdn", observed);
+    let worker = world.start("one");
+    let receipt = in_flight(&world).await;
+    // Asked every 10 ms, it says so for a minute: two leases.
+    *cdn.pending.lock() = 6_000;
+    assert!(world.done(&receipt).await.settled);
+    let purged = world.journal();
+    let purged = purged.iter().filter(|line| *line == "cdn hard /1").count();
+    assert_eq!(purged, 1, "{:?}", world.journal());
     worker.stop().await;
 }

@@ -35,10 +35,16 @@ pub(crate) struct ModelTier {
     pub(crate) rejected: Mutex<Option<Target>>,
     /// Whether it cannot be reached.
     pub(crate) away: AtomicBool,
+    /// Whether it can be reached, but not purged.
+    pub(crate) half_set_up: AtomicBool,
     /// How long it takes to answer a call.
     pub(crate) latency: Mutex<Duration>,
     /// How often a poll says "pending" before it says "complete".
     pub(crate) pending: Mutex<u32>,
+    /// How often it says so after each purge.
+    pub(crate) pending_each: Mutex<u32>,
+    /// When it wants to be asked again while it is pending.
+    pub(crate) asked_after: Mutex<Duration>,
 }
 
 impl ModelTier {
@@ -82,6 +88,12 @@ impl CdnConnector for ModelTier {
         if self.away.load(Ordering::SeqCst) {
             return Err(unreachable(self.name.clone()));
         }
+        if self.half_set_up.load(Ordering::SeqCst) {
+            return Err(refused(self.name.clone()));
+        }
+        let mut pending = self.pending.lock();
+        *pending = (*pending).max(*self.pending_each.lock());
+        drop(pending);
         let mut targets: Vec<String> = batch.targets().iter().map(short).collect();
         targets.sort_unstable();
         let line = format!(
@@ -110,7 +122,7 @@ impl CdnConnector for ModelTier {
         if *pending > 0 {
             *pending -= 1;
             return Ok(Completion::Pending {
-                retry_after: Duration::from_millis(10),
+                retry_after: *self.asked_after.lock(),
             });
         }
         self.journal.lock().push(format!("{} complete", self.name));
@@ -120,6 +132,9 @@ impl CdnConnector for ModelTier {
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         if self.away.load(Ordering::SeqCst) {
             return Err(unreachable(self.name.clone()));
+        }
+        if self.half_set_up.load(Ordering::SeqCst) {
+            return Ok(vec![Finding::bad("it does not purge")]);
         }
         Ok(Vec::new())
     }
@@ -195,8 +210,11 @@ impl World {
             answers: Mutex::default(),
             rejected: Mutex::default(),
             away: AtomicBool::new(false),
+            half_set_up: AtomicBool::new(false),
             latency: Mutex::default(),
             pending: Mutex::default(),
+            pending_each: Mutex::default(),
+            asked_after: Mutex::new(Duration::from_millis(10)),
         });
         self.tiers.push(Arc::clone(&tier));
         tier
@@ -228,6 +246,7 @@ impl World {
 
     pub(crate) fn as_tiers(&self) -> Vec<Tier> {
         let tier = |tier: &Arc<ModelTier>| Tier {
+            group: tier.name.clone(),
             connector: Arc::clone(tier) as Arc<dyn CdnConnector>,
             hosts: self.hosts.get(&tier.name).cloned().unwrap_or_default(),
             escalation: self.escalations.get(&tier.name).copied().flatten(),

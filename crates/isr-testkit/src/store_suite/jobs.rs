@@ -356,6 +356,24 @@ pub async fn a_dead_workers_page_is_taken_over(fixture: &impl StoreFixture) {
     assert_eq!(store.depth().await.unwrap().pages, 0);
 }
 
+pub async fn a_page_whose_claim_is_renewed_is_not_taken_over(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    queue(&*store, "/1", Duration::ZERO).await;
+    let held = claim_page(&*store, "one", SHORT).await.unwrap();
+    let claims = [held.claim.clone()];
+    store.renew_pages(&claims, LONG_LEASE).await.unwrap();
+    fixture.pass(LONGER).await;
+    assert_eq!(claim_page(&*store, "two", LONG_LEASE).await, None);
+    // A lease may be made shorter too; what is renewed once it is somebody else's stays his.
+    store.renew_pages(&claims, SHORT).await.unwrap();
+    fixture.pass(LONGER).await;
+    let taken = claim_page(&*store, "two", SHORT).await.unwrap();
+    store.renew_pages(&claims, LONG_LEASE).await.unwrap();
+    fixture.pass(LONGER).await;
+    let again = claim_page(&*store, "three", LONG_LEASE).await.unwrap();
+    assert_eq!((taken.attempt, again.attempt), (2, 3));
+}
+
 async fn give_up(store: &dyn Store, path: &str) {
     queue(store, path, Duration::ZERO).await;
     let held = claim_page(store, "one", LONG_LEASE).await.unwrap();

@@ -87,6 +87,7 @@ macro_rules! store_behaviour {
             a_page_queued_while_worked_on_is_claimed_again,
             a_page_queued_with_a_delay_waits,
             a_dead_workers_page_is_taken_over,
+            a_page_whose_claim_is_renewed_is_not_taken_over,
             a_page_given_up_on_can_be_replayed,
             a_page_queued_anew_leaves_its_grave,
             outstanding_pages_are_counted_by_generation,

@@ -91,6 +91,15 @@ local function release(kind, key, job)
   job.worker, job.token, job.till = nil, nil, nil
 end
 
+-- Lets a claim last for `lease` milliseconds from now. False when it is lost.
+local function renew(kind, key, token, lease)
+  local job = job_get(kind, key)
+  if not job or job.token ~= token then return false end
+  job.till = milliseconds + lease
+  job_put(kind, key, job)
+  return true
+end
+
 -- Ends a claim: `done`; `later` after `delay` milliseconds; `failed`, which is later and counts; or
 -- `dead`. False when the claim is lost.
 local function leave(kind, key, token, how, delay, reason)

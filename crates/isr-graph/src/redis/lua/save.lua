@@ -4,10 +4,7 @@
 local id, token, how, delay = ARGV[2], tonumber(ARGV[3]), ARGV[5], tonumber(ARGV[6])
 local key = P .. 'r:' .. id
 if how == 'renew' then
-  local job = job_get('r', id)
-  if not job or job.token ~= token then return 0 end
-  job.till = milliseconds + delay
-  job_put('r', id, job)
+  if not renew('r', id, token, delay) then return 0 end
 elseif not leave('r', id, token, how, delay, ARGV[7]) then
   return 0
 end
