@@ -103,13 +103,13 @@ impl Watched {
 
     /// Asks nginx, as visitors do, what it has. It has everything that it was asked for a little later.
     async fn lost(&self, pages: &[PageUrl]) -> Lost {
-        let visits = pages.iter().cloned().map(|page| async {
+        let visits = stream::iter(pages.to_vec()).map(|page| async {
             let (host, path) = (page.host(), page.path_and_query());
             let response = self.site.request(host, path, "").await;
             let said = response.headers()["x-cache"].to_str().unwrap().to_owned();
             (page, said)
         });
-        let visits = stream::iter(visits).buffered(VISITORS).collect::<Vec<_>>();
+        let visits = visits.buffered(VISITORS).collect::<Vec<_>>();
         let mut lost = Lost::default();
         for (page, said) in visits.await {
             match said.as_str() {
