@@ -11,7 +11,7 @@ use isr_core::{
     PurgeReceipt, Reference, Target,
 };
 use isr_testkit::fakes::Fault;
-use isr_testkit::{Call, ConnectorFixture, connector_behaviour};
+use isr_testkit::{Call, ConnectorFixture, connector_behaviour, connector_behaviour_in_a_worker};
 use parking_lot::Mutex;
 
 use crate::site::{HOST, LOOKS, PAUSE, Site, page};
@@ -210,3 +210,4 @@ impl ConnectorFixture for Fixture {
 }
 
 connector_behaviour!(fixture());
+connector_behaviour_in_a_worker!(fixture());
