@@ -70,7 +70,7 @@ impl Run {
         if let Err(Stop::Failed { .. } | Stop::GiveUp) = purged {
             // What is under way counts all the same, though the walk begins again before it.
             let error = self.receipt.tiers[index].error.clone();
-            for order in under_way {
+            while let Some(order) = under_way.take_first() {
                 let _ = self.answered(index, tier, order).await;
             }
             self.receipt.tiers[index].error = error;
@@ -111,7 +111,11 @@ impl Run {
             let found = self.holding(walk.next()).await?;
             drop(permit);
             match found {
-                Ok(Some(portion)) => gathered.add(from, self.narrowed(tier, index, portion)?),
+                Ok(Some(portion)) => {
+                    let mut targets = self.narrowed(tier, index, portion)?;
+                    targets.retain(|target| under_way.is_new(target));
+                    gathered.add(from, targets);
+                }
                 Ok(None) => break,
                 Err(WalkError::Store(error)) => return Err(error.into()),
                 Err(WalkError::Impossible(error)) => {
@@ -147,11 +151,11 @@ impl Run {
         under_way: &mut UnderWay,
         rest: &Place,
     ) -> Result<(), Stop> {
-        let Some(order) = under_way.pop_front() else {
+        let Some(order) = under_way.take_first() else {
             return Ok(());
         };
         self.answered(index, tier, order).await?;
-        self.stand_at(under_way.front().map_or(rest, |next| &next.from));
+        self.stand_at(under_way.first().map_or(rest, |next| &next.from));
         self.save().await
     }
 
@@ -201,7 +205,7 @@ impl Run {
         }
         self.receipt.tiers[index].state = TierState::Sent;
         let (mode, position) = (self.receipt.options.mode, self.position()?);
-        under_way.push_back(Ordered {
+        under_way.push(Ordered {
             from,
             pages: targets.iter().filter_map(page_of).cloned().collect(),
             answer: tier.order(targets, mode, position),

@@ -1,12 +1,13 @@
 //! What a revalidation has asked a tier for and has not been answered.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
-use isr_core::{Capabilities, PageUrl};
+use isr_core::{Capabilities, PageUrl, Target};
 use tokio::sync::oneshot;
 
 use crate::client::Outcome;
+use crate::gathered::page_of;
 use crate::walk::Place;
 
 /// The most pages of one call, whatever the tier takes.
@@ -67,5 +68,42 @@ pub(crate) struct Ordered {
     pub(crate) answer: Option<oneshot::Receiver<Outcome>>,
 }
 
-/// Orders under way, the first first.
-pub(crate) type UnderWay = VecDeque<Ordered>;
+/// Orders under way, the first first, and every page that is in one of them or is to be in the next.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay {
+    orders: VecDeque<Ordered>,
+    pages: HashSet<PageUrl>,
+}
+
+impl UnderWay {
+    /// Whether a target is still to be asked for: not a page that another target has led to already. If the
+    /// order with that page fails, the walk begins again where it was found first.
+    pub(crate) fn is_new(&mut self, target: &Target) -> bool {
+        page_of(target).is_none_or(|page| self.pages.insert(page.clone()))
+    }
+
+    pub(crate) fn push(&mut self, order: Ordered) {
+        self.orders.push_back(order);
+    }
+
+    pub(crate) fn first(&self) -> Option<&Ordered> {
+        self.orders.front()
+    }
+
+    /// Takes the first out. Whoever comes to its pages now finds them among what has been done.
+    pub(crate) fn take_first(&mut self) -> Option<Ordered> {
+        let order = self.orders.pop_front()?;
+        for page in &order.pages {
+            self.pages.remove(page);
+        }
+        Some(order)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+}

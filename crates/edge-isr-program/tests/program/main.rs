@@ -5,3 +5,4 @@
 mod bad_input;
 mod process;
 mod running;
+mod shared_rate;

@@ -13,22 +13,30 @@ use isr_testkit::fakes::CloudflareAccount;
 
 use self::support::{Zone, accept_language, options};
 
-mod of_an_enterprise {
-    use super::*;
-
-    isr_testkit::connector_behaviour!(Zone::start(CloudflareAccount::ENTERPRISE, |options| {
+async fn of_an_enterprise() -> Zone {
+    Zone::start(CloudflareAccount::ENTERPRISE, |options| {
         options.plan = Plan::Enterprise;
         options.batch_urls = Some(500);
-    }));
+    })
+    .await
+}
+
+async fn with_variants_and_without_soft_purges() -> Zone {
+    Zone::start(CloudflareAccount::ENTERPRISE, |options| {
+        options.soft = false;
+        options.variant_headers = vec![accept_language("de"), accept_language("fr")];
+    })
+    .await
+}
+
+mod of_an_enterprise {
+    isr_testkit::connector_behaviour!(super::of_an_enterprise());
+    isr_testkit::connector_behaviour_in_a_worker!(super::of_an_enterprise());
 }
 
 mod with_variants_and_without_soft_purges {
-    use super::*;
-
-    isr_testkit::connector_behaviour!(Zone::start(CloudflareAccount::ENTERPRISE, |options| {
-        options.soft = false;
-        options.variant_headers = vec![accept_language("de"), accept_language("fr")];
-    }));
+    isr_testkit::connector_behaviour!(super::with_variants_and_without_soft_purges());
+    isr_testkit::connector_behaviour_in_a_worker!(super::with_variants_and_without_soft_purges());
 }
 
 #[tokio::test]

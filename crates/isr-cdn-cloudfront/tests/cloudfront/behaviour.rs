@@ -9,7 +9,7 @@ use isr_core::{
     Reference, Target,
 };
 use isr_testkit::fakes::{CloudFront, Distribution, Fault};
-use isr_testkit::{Call, ConnectorFixture, connector_behaviour};
+use isr_testkit::{Call, ConnectorFixture, connector_behaviour, connector_behaviour_in_a_worker};
 
 use crate::support::{ID, connector, options, url};
 
@@ -111,13 +111,15 @@ impl ConnectorFixture for Fixture {
 }
 
 mod of_a_distribution {
-    use super::{connector_behaviour, fixture};
+    use super::{connector_behaviour, connector_behaviour_in_a_worker, fixture};
 
     connector_behaviour!(fixture(None));
+    connector_behaviour_in_a_worker!(fixture(None));
 }
 
 mod of_a_tenant {
-    use super::{connector_behaviour, fixture};
+    use super::{connector_behaviour, connector_behaviour_in_a_worker, fixture};
 
     connector_behaviour!(fixture(Some("dt_2wjMUbg3NHZEQ7OfoalP5zi1AB3")));
+    connector_behaviour_in_a_worker!(fixture(Some("dt_2wjMUbg3NHZEQ7OfoalP5zi1AB3")));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use isr_core::{CdnConnector, Target};
 use isr_testkit::fakes::{Fastly, Fault};
-use isr_testkit::{Call, ConnectorFixture, connector_behaviour};
+use isr_testkit::{Call, ConnectorFixture, connector_behaviour, connector_behaviour_in_a_worker};
 
 use crate::support::{TOKEN, connector, model, options};
 
@@ -52,13 +52,15 @@ impl ConnectorFixture for Fixture {
 }
 
 mod of_a_service {
-    use super::{connector_behaviour, fixture};
+    use super::{connector_behaviour, connector_behaviour_in_a_worker, fixture};
 
     connector_behaviour!(fixture(false));
+    connector_behaviour_in_a_worker!(fixture(false));
 }
 
 mod of_a_service_with_a_shield {
-    use super::{connector_behaviour, fixture};
+    use super::{connector_behaviour, connector_behaviour_in_a_worker, fixture};
 
     connector_behaviour!(fixture(true));
+    connector_behaviour_in_a_worker!(fixture(true));
 }

@@ -1,6 +1,6 @@
 //! Which file holds a copy of which page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::io;
 use std::num::NonZeroUsize;
@@ -112,6 +112,19 @@ fn hash(text: &str) -> u128 {
     u128::from_be_bytes(*bytes)
 }
 
+/// Where in the index the copies are that something is aimed at.
+fn ranges(aim: &Aim) -> Vec<(PageId, PageId)> {
+    match (&aim.sites, &aim.what) {
+        (None, _) => vec![(PageId(0), PageId(u128::MAX))],
+        (Some(sites), Target::Url(page)) => sites
+            .iter()
+            .map(|site| PageId::of(site, Some(page)))
+            .map(|page| (page, page))
+            .collect(),
+        (Some(sites), _) => sites.iter().map(|site| PageId::all_of(site)).collect(),
+    }
+}
+
 impl Index {
     /// An index that knows nothing yet.
     pub(crate) fn new(root: &Path, template: Template, most_files: NonZeroUsize) -> Self {
@@ -148,11 +161,14 @@ impl Index {
             return Err(Fault::Full(self.most_files));
         }
         let root = self.open_root()?;
+        let aims = targets.iter().filter_map(|it| self.template.aim(it));
+        // Files of a page are found by it. The rest go through whole sites, and do that together.
+        let (pages, wide): (Vec<Aim>, Vec<Aim>) = aims.partition(Aim::is_page);
         let mut copies = 0;
-        for aim in targets.iter().filter_map(|it| self.template.aim(it)) {
-            copies += self.remove_all(&root, &aim)?;
+        for page in pages {
+            copies += self.remove_all(&root, &[page])?;
         }
-        Ok(copies)
+        Ok(copies + self.remove_all(&root, &wide)?)
     }
 
     /// Looks what there is.
@@ -315,9 +331,9 @@ impl Index {
         }
     }
 
-    fn remove_all(&self, root: &OwnedFd, aim: &Aim) -> Result<u64, Fault> {
+    fn remove_all(&self, root: &OwnedFd, aims: &[Aim]) -> Result<u64, Fault> {
         let (mut copies, mut last) = (0, None);
-        for (number, name) in self.candidates(aim) {
+        for (number, name) in self.candidates(aims) {
             // Candidates come folder by folder, so each is opened once.
             let folder = match last.take_if(|(opened, _)| *opened == number) {
                 Some((_, folder)) => Some(folder),
@@ -326,7 +342,7 @@ impl Index {
             let Some(folder) = folder else {
                 continue; // gone, and its files with it
             };
-            let removed = self.remove(&folder, name, aim);
+            let removed = self.remove(&folder, name, aims);
             copies += u64::from(removed.map_err(|source| self.fault(number, source))?);
             last = Some((number, folder));
         }
@@ -334,12 +350,12 @@ impl Index {
     }
 
     /// Removes a file if it is a copy of what is purged, which its key says and not the index.
-    fn remove(&self, folder: &OwnedFd, name: Name, aim: &Aim) -> io::Result<bool> {
+    fn remove(&self, folder: &OwnedFd, name: Name, aims: &[Aim]) -> io::Result<bool> {
         let Some(key) = key_of(folder, name)? else {
             return Ok(false);
         };
         let copy: Option<Copy> = self.template.read(&key);
-        if !aim.concerns(copy.as_ref()) {
+        if !aims.iter().any(|aim| aim.concerns(copy.as_ref())) {
             return Ok(false);
         }
         // The index learns of it when it next lists the folder, which has changed by this.
@@ -347,17 +363,8 @@ impl Index {
     }
 
     /// The files that may be copies of what is purged, by folder.
-    fn candidates(&self, aim: &Aim) -> Vec<(usize, Name)> {
-        let all = || (PageId(0), PageId(u128::MAX));
-        let ranges: Vec<(PageId, PageId)> = match (&aim.sites, &aim.what) {
-            (None, _) => vec![all()],
-            (Some(sites), Target::Url(page)) => sites
-                .iter()
-                .map(|site| PageId::of(site, Some(page)))
-                .map(|page| (page, page))
-                .collect(),
-            (Some(sites), _) => sites.iter().map(|site| PageId::all_of(site)).collect(),
-        };
+    fn candidates(&self, aims: &[Aim]) -> Vec<(usize, Name)> {
+        let ranges: BTreeSet<(PageId, PageId)> = aims.iter().flat_map(ranges).collect();
         let mut candidates: Vec<(usize, Name)> = ranges
             .into_iter()
             .flat_map(|(least, most)| {

@@ -53,6 +53,11 @@ pub(crate) struct Aim {
 }
 
 impl Aim {
+    /// Whether it is one page that it is aimed at.
+    pub(crate) const fn is_page(&self) -> bool {
+        matches!(self.what, Target::Url(_))
+    }
+
     /// Whether a file is to be removed; one whose key says nothing only when everything is.
     pub(crate) fn concerns(&self, copy: Option<&Copy>) -> bool {
         if self.what == Target::Everything && self.sites.is_none() {

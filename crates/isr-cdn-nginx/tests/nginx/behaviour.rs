@@ -7,6 +7,7 @@ use isr_core::{CdnConnector, Target};
 use isr_testkit::fakes::{Exchange, Fault, Front};
 use isr_testkit::{
     Call, ConnectorFixture, CountingOrigin, NginxModules, NginxServer, connector_behaviour,
+    connector_behaviour_in_a_worker,
 };
 
 use crate::site::{connect, start};
@@ -78,3 +79,4 @@ fn call(exchange: &Exchange) -> Option<Call> {
 }
 
 connector_behaviour!(fixture());
+connector_behaviour_in_a_worker!(fixture());

@@ -14,11 +14,12 @@ use reqwest::{Client, Method, Response};
 const CONFIGURATION: &str = include_str!("../../../../docs/connectors/nginx.conf");
 
 /// How often is looked for a condition, and the pause in between: ten seconds in all.
-const LOOKS: usize = 1_000;
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const LOOKS: usize = 1_000;
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) const HOST: &str = "www.example.com";
 
+#[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) origin: CountingOrigin,
     pub(crate) nginx: NginxServer,
@@ -183,7 +184,7 @@ pub(crate) fn connect(options: &str) -> Arc<dyn CdnConnector> {
     // Another test may have been quicker.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let timeout = if options.contains("cache_path") {
-        "10s"
+        "60s"
     } else {
         "2s"
     };

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use isr_core::{CdnConnector, Target};
 use isr_testkit::fakes::{Exchange, Fault, Front};
-use isr_testkit::{Call, ConnectorFixture, CountingOrigin, VarnishServer, connector_behaviour};
+use isr_testkit::{
+    Call, ConnectorFixture, CountingOrigin, VarnishServer, connector_behaviour,
+    connector_behaviour_in_a_worker,
+};
 
 use crate::site::{VCL, connect};
 
@@ -129,3 +132,4 @@ fn pattern(path: &str) -> String {
 }
 
 connector_behaviour!(fixture());
+connector_behaviour_in_a_worker!(fixture());

@@ -10,10 +10,15 @@ use isr_testkit::fakes::{Fault, WebhookLimits};
 
 use self::support::Receiver;
 
-mod that_takes_everything {
-    use super::*;
+const QUIET: WebhookLimits = WebhookLimits {
+    kinds: &["tag", "url"],
+    items: 7,
+    bytes: 4096,
+    talks: false,
+};
 
-    isr_testkit::connector_behaviour!(Receiver::start(WebhookLimits::WIDE, |options| {
+async fn that_takes_everything() -> Receiver {
+    Receiver::start(WebhookLimits::WIDE, |options| {
         options.kinds = vec![
             Kind::Tag,
             Kind::Url,
@@ -22,23 +27,26 @@ mod that_takes_everything {
             Kind::Everything,
         ];
         options.soft = true;
-    }));
+    })
+    .await
+}
+
+async fn that_says_nothing() -> Receiver {
+    Receiver::start(QUIET, |options| {
+        options.batch_items = QUIET.items;
+        options.batch_bytes = QUIET.bytes;
+    })
+    .await
+}
+
+mod that_takes_everything {
+    isr_testkit::connector_behaviour!(super::that_takes_everything());
+    isr_testkit::connector_behaviour_in_a_worker!(super::that_takes_everything());
 }
 
 mod that_says_nothing {
-    use super::*;
-
-    const QUIET: WebhookLimits = WebhookLimits {
-        kinds: &["tag", "url"],
-        items: 7,
-        bytes: 4096,
-        talks: false,
-    };
-
-    isr_testkit::connector_behaviour!(Receiver::start(QUIET, |options| {
-        options.batch_items = QUIET.items;
-        options.batch_bytes = QUIET.bytes;
-    }));
+    isr_testkit::connector_behaviour!(super::that_says_nothing());
+    isr_testkit::connector_behaviour_in_a_worker!(super::that_says_nothing());
 }
 
 #[tokio::test]

@@ -58,13 +58,17 @@ async fn fills(fixture: &dyn ConnectorFixture, like: &Target, count: usize, expe
     assert_eq!(items(seen), wire(fixture, &targets));
 }
 
-fn targets_a_call(ability: &Ability) -> Option<usize> {
+pub(super) fn targets_a_call(ability: &Ability) -> Option<usize> {
     let items = ability.items_per_call?.get();
     Some((items / ability.items_per_target.get() as usize).max(1))
 }
 
 /// Different targets of the kind that `like` is of; `None` for a kind that has one alone.
-fn many(fixture: &dyn ConnectorFixture, like: &Target, count: usize) -> Option<Vec<Target>> {
+pub(super) fn many(
+    fixture: &dyn ConnectorFixture,
+    like: &Target,
+    count: usize,
+) -> Option<Vec<Target>> {
     let numbers = 0..count;
     match like {
         Target::Url(_) => Some(numbers.map(|n| url(fixture, &format!("/p/{n}"))).collect()),

@@ -4,3 +4,4 @@ pub use super::batches::*;
 pub use super::faults::*;
 pub use super::targets::*;
 pub use super::watching::*;
+pub use super::worked::*;

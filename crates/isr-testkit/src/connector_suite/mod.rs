@@ -6,6 +6,8 @@ mod faults;
 pub mod make;
 mod targets;
 mod watching;
+mod worked;
+mod worker;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ pub trait ConnectorFixture: fmt::Debug + Send + Sync {
     fn connector(&self) -> Arc<dyn CdnConnector>;
 
     /// Every request to purge that reached the service's address so far, in order, those that ended
-    /// by a [`Fault`] too; looks and polls are left out.
+    /// by a [`Fault`] too; looks and polls are left out. Where a connector makes no requests, it is what
+    /// each batch was seen to do.
     async fn calls(&self) -> Vec<Call>;
 
     /// How a target appears in [`Call::items`]: the items that it is sent as. What everything appears
@@ -43,7 +46,7 @@ pub trait ConnectorFixture: fmt::Debug + Send + Sync {
     async fn next(&self, fault: Fault);
 
     /// Whether a call that ends so has failed at this service: a body that says nothing is not read,
-    /// and a 404 may say that there was nothing to purge.
+    /// a 404 may say that there was nothing to purge, and where no calls are made none can end badly.
     fn is_failure(&self, fault: Fault) -> bool {
         let _ = fault;
         true
@@ -120,5 +123,20 @@ macro_rules! connector_behaviour {
                 $crate::connector_suite::cases::$case(&fixture).await;
             }
         )*
+    };
+}
+
+/// Runs every case about a real worker that purges by the connector, as a test of its own: beside those of
+/// [`connector_behaviour!`](crate::connector_behaviour), with a `$fresh` as theirs.
+#[macro_export]
+macro_rules! connector_behaviour_in_a_worker {
+    ($fresh:expr) => {
+        $crate::connector_behaviour!(@each $fresh;
+            pages_of_two_tags_are_each_in_one_of_the_fewest_calls,
+            what_failed_once_is_settled_by_one_call_more,
+            what_is_refused_is_a_dead_letter_that_can_be_replayed,
+            a_pause_that_is_asked_for_is_kept,
+            no_secret_is_in_a_receipt,
+        );
     };
 }

@@ -12,7 +12,7 @@ use crate::fakes::Fault;
 const POLLS: usize = 100;
 
 /// Ways to fail whose errors might show something.
-const TELLING: [Fault; 7] = [
+pub(super) const TELLING: [Fault; 7] = [
     Fault::Status(401),
     Fault::Status(403),
     Fault::Status(500),
