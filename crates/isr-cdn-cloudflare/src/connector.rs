@@ -86,7 +86,7 @@ impl CdnConnector for Cloudflare {
 
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
         let request = request(batch, &self.settings.variant_headers)
-            .map_err(|reason| self.refused(reason))?;
+            .map_err(|reason| ConnectorError::refused_over_targets(&self.name, reason))?;
         if request.sent > 0 {
             // Both take the same bodies and count towards the same limits.
             let endpoint = match batch.mode {

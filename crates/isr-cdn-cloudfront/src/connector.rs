@@ -47,10 +47,6 @@ impl CloudFrontConnector {
         answer::error(&self.name, &settings.scope, fault, settings.poll_interval)
     }
 
-    fn refused(&self, reason: String) -> ConnectorError {
-        ConnectorError::refused(&self.name, reason)
-    }
-
     /// CloudFront would say so itself, and count the call.
     fn full(&self, full: &Full) -> ConnectorError {
         ConnectorError::RateLimited {
@@ -83,7 +79,7 @@ impl CdnConnector for CloudFrontConnector {
 
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
         let mut request = Request::of(batch, self.capabilities.tag.is_some())
-            .map_err(|reason| self.refused(reason))?;
+            .map_err(|reason| ConnectorError::refused_over_targets(&self.name, reason))?;
         let mut receipt = PurgeReceipt {
             accepted: request.targets,
             rejected: std::mem::take(&mut request.rejected),

@@ -53,7 +53,8 @@ impl CdnConnector for FastlyConnector {
 
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
         let settings = self.api.settings();
-        let request = Request::of(batch, settings).map_err(|reason| self.refused(&reason))?;
+        let request = Request::of(batch, settings)
+            .map_err(|reason| ConnectorError::refused_over_targets(&self.name, reason))?;
         let answer = self.api.purge(&request).await;
         let answer = answer.map_err(|error| ConnectorError::unreachable(&self.name, error))?;
         answer::purged(&self.name, &settings.service, &request.asks_for, &answer)?;

@@ -88,7 +88,7 @@ impl Varnish {
     async fn send(&self, call: &Call) -> Result<Option<u64>, ConnectorError> {
         let Some(url) = self.machine.url(&call.path) else {
             let reason = "the URL cannot be sent as it is";
-            return Err(ConnectorError::refused(&self.name, reason));
+            return Err(ConnectorError::refused_over_targets(&self.name, reason));
         };
         let _permit = self.room.acquire().await.expect("it is never closed");
         // The URL says no more than the name does, and may be long.
@@ -122,8 +122,8 @@ impl Varnish {
         })
     }
 
-    /// Sends one request of a batch. An error that may pass ends the batch, which is sent again; one that
-    /// will not is that of its targets alone.
+    /// Sends one request of a batch. What is refused over its targets is theirs alone; any other error ends
+    /// the batch.
     async fn carry_out(&self, call: Call) -> Result<PurgeOutcome, ConnectorError> {
         let answer = self.send(&call).await;
         PurgeOutcome::of(call.targets, answer)

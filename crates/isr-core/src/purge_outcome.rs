@@ -26,7 +26,8 @@ impl PurgeOutcome {
     ///
     /// # Errors
     ///
-    /// One that may pass ends the whole batch, which is sent again.
+    /// One that may pass ends the whole batch, which is sent again; and so does a refusal that is over who
+    /// called, which every other request would meet too.
     pub fn of(
         targets: Vec<Target>,
         answer: Result<Option<u64>, ConnectorError>,
@@ -36,7 +37,11 @@ impl PurgeOutcome {
                 targets: targets.len() as u64,
                 copies,
             }),
-            Err(ConnectorError::Refused { reason, .. }) => Ok(Self::Refused { targets, reason }),
+            Err(ConnectorError::Refused {
+                reason,
+                over_targets: true,
+                ..
+            }) => Ok(Self::Refused { targets, reason }),
             Err(error) => Err(error),
         }
     }
@@ -66,9 +71,10 @@ impl PurgeReceipt {
     /// Where everything was refused the call was, for the first of the reasons.
     pub fn unless_all_refused(self, connector: &str) -> Result<Self, ConnectorError> {
         match self.rejected.first() {
-            Some((_, reason)) if self.accepted == 0 => {
-                Err(ConnectorError::refused(connector, reason.as_str()))
-            }
+            Some((_, reason)) if self.accepted == 0 => Err(ConnectorError::refused_over_targets(
+                connector,
+                reason.as_str(),
+            )),
             _ => Ok(self),
         }
     }
@@ -84,7 +90,7 @@ mod tests {
     }
 
     fn refusal(reason: &str) -> Result<Option<u64>, ConnectorError> {
-        Err(ConnectorError::refused("cdn", reason))
+        Err(ConnectorError::refused_over_targets("cdn", reason))
     }
 
     #[test]
@@ -112,9 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_ends_the_batch() {
+    fn what_is_not_over_a_target_ends_the_batch() {
         let away = Err(ConnectorError::unreachable("cdn", "it is away"));
         let error = PurgeOutcome::of(targets(1), away).unwrap_err();
         assert!(error.is_retryable());
+        let stranger = Err(ConnectorError::refused("cdn", "who are you?"));
+        assert!(PurgeOutcome::of(targets(1), stranger).is_err());
     }
 }

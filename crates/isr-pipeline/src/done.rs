@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use isr_core::{Generation, Mode, PageUrl};
+use isr_core::{Generation, Mode, PageUrl, RevalidationId};
 use quick_cache::sync::Cache;
 
 /// Pages remembered: as many as a few revalidations under way share, at about 100 bytes each.
@@ -12,8 +12,14 @@ const REMEMBERED: usize = 50_000;
 /// Something done for a page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Deed {
-    /// Purged from the tier of this name.
-    Purged(String, Mode),
+    /// Purged from a tier.
+    Purged {
+        /// The tier's name.
+        tier: String,
+        mode: Mode,
+        /// Which repeat of which revalidation it was for; `None` the first time, which serves everybody.
+        again: Option<(RevalidationId, usize)>,
+    },
     /// Warmed in this place; `None` is where its host resolves to.
     Warmed(Option<String>),
 }

@@ -13,12 +13,9 @@ use isr_core::{
 
 use crate::backoff;
 use crate::client::TierClient;
+use crate::confirm::{LONGEST_COMPLETION, not_carried_out};
 use crate::warm::{places, warm_and_note};
 use crate::worker::Shared;
-
-/// How long tiers are waited for, the longest that one of them is known to take to carry a purge out. What
-/// has not been purged by then is asked for again.
-const LONGEST_PURGE: Duration = Duration::from_mins(15);
 
 /// Why a tier did not purge a page.
 #[derive(Clone, Debug)]
@@ -84,16 +81,8 @@ impl Pages {
     async fn work(&self) -> Result<(), StoreError> {
         let store = &self.shared.parts.store;
         let position = store.position().await?;
-        let purged = self.holding(self.purge(&position), LONGEST_PURGE);
-        let failed = match purged.await? {
-            Some(failed) => failed?,
-            None => self.all_late(),
-        };
-        // What is not warm in time is left to visitors, who find no old copy.
-        let longest = self.shared.options.lease;
-        if let Some(warmed) = self.holding(self.warm(&failed), longest).await? {
-            warmed?;
-        }
+        let failed = self.holding(self.purge(&position)).await??;
+        self.holding(self.warm_in_time(&failed)).await??;
         let left: Vec<(Claim, LeavePage)> = self
             .claimed
             .iter()
@@ -107,43 +96,20 @@ impl Pages {
         store.leave_pages(&left).await
     }
 
-    /// Works on something while the claims are kept up; `None` when it has taken about as long as it may.
-    async fn holding<T>(
-        &self,
-        work: impl Future<Output = T>,
-        longest: Duration,
-    ) -> Result<Option<T>, StoreError> {
+    /// Works on something while the claims are kept up.
+    async fn holding<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
         let Shared { parts, options, .. } = &*self.shared;
         let claims: Vec<Claim> = self.claimed.iter().map(|page| page.claim.clone()).collect();
-        let given_up_at = parts.clock.now() + longest;
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 biased;
-                done = &mut work => return Ok(Some(done)),
+                done = &mut work => return Ok(done),
                 () = parts.clock.sleep(options.lease / 3) => {
-                    if parts.clock.now() >= given_up_at {
-                        return Ok(None);
-                    }
                     parts.store.renew_pages(&claims, options.lease).await?;
                 }
             }
         }
-    }
-
-    /// Every page that was in flight, and that the tiers did not answer for in time.
-    fn all_late(&self) -> HashMap<PageUrl, Failure> {
-        let in_flight = self
-            .claimed
-            .iter()
-            .filter(|page| page.work.reason == PageReason::InFlight);
-        let late = |page: &Claimed<PageWork>| {
-            (
-                page.work.url.clone(),
-                Failure::passing("the tiers did not purge it in time"),
-            )
-        };
-        in_flight.map(late).collect()
     }
 
     fn leave(&self, page: &Claimed<PageWork>, failure: Option<&Failure>) -> LeavePage {
@@ -178,44 +144,36 @@ impl Pages {
         for tier in self.shared.foreign_tiers() {
             let kept = urls.iter().filter(|url| tier.tier.hosts.serve_page(url));
             let kept: Vec<PageUrl> = kept.cloned().collect();
-            let (targets, unknown) = self.targets(tier, &kept).await?;
-            let name = tier.tier.name();
-            failed.extend(unknown.into_iter().map(|url| {
-                let error = format!("{name} purges by tag alone, and the page has none");
-                (url, Failure::lasting(error))
-            }));
+            let targets = self.targets(tier, &kept).await?;
             match self.purge_from(tier, targets, position).await {
-                Ok(refused) => failed.extend(refused),
-                Err(failure) => failed.extend(kept.into_iter().map(|url| (url, failure.clone()))),
+                Ok(refused) => refused
+                    .into_iter()
+                    .for_each(|(url, failure)| note(&mut failed, url, failure)),
+                Err(failure) => kept
+                    .into_iter()
+                    .for_each(|url| note(&mut failed, url, failure.clone())),
             }
         }
         Ok(failed)
     }
 
-    /// What to purge a tier by so that these pages go: their URLs, or else all their tags; and the pages
-    /// that it would not find so.
+    /// What to purge a tier by so that these pages go: their URLs, or else all their tags. A page without
+    /// tags is given to no tier that is purged by nothing else (`Fronting::label`).
     async fn targets(
         &self,
         tier: &TierClient,
         urls: &[PageUrl],
-    ) -> Result<(Vec<Target>, Vec<PageUrl>), StoreError> {
-        let can = tier.tier.capabilities();
-        if can.url.is_some() {
-            let targets = urls.iter().cloned().map(Target::Url).collect();
-            return Ok((targets, Vec::new()));
+    ) -> Result<Vec<Target>, StoreError> {
+        if tier.tier.capabilities().url.is_some() {
+            return Ok(urls.iter().cloned().map(Target::Url).collect());
         }
-        let (mut tags, mut unknown) = (BTreeSet::new(), Vec::new());
+        let mut tags = BTreeSet::new();
         for url in urls {
             let known = self.shared.parts.store.tags_for(url).await?;
-            let bound = known.map(|known| known.tags).unwrap_or_default();
-            if bound.is_empty() {
-                unknown.push(url.clone());
-            }
-            let bound = bound.into_iter().map(|bound| Target::Tag(bound.tag));
-            // A page with a tag that the tier cannot be told was never given to it.
-            tags.extend(bound.filter(|tag| can.tag.is_none() || can.takes(tag)));
+            let bound = known.into_iter().flat_map(|known| known.tags);
+            tags.extend(bound.map(|bound| Target::Tag(bound.tag)));
         }
-        Ok((tags.into_iter().collect(), unknown))
+        Ok(tags.into_iter().collect())
     }
 
     /// Purges targets, and says which pages the tier refused while it took the others on.
@@ -256,14 +214,28 @@ impl Pages {
 
     /// Waits until a tier has carried a purge out.
     async fn completed(&self, tier: &TierClient, reference: &Reference) -> Result<(), Failure> {
+        let clock = &self.shared.parts.clock;
+        let until = clock.now() + LONGEST_COMPLETION;
         loop {
             let answer = tier.connector().poll(reference).await;
             match answer.map_err(|error| Failure::from(&error))? {
                 Completion::Complete => return Ok(()),
-                Completion::Pending { retry_after } => {
-                    self.shared.parts.clock.sleep(retry_after).await;
+                Completion::Pending { .. } if clock.now() >= until => {
+                    return Err(Failure::passing(not_carried_out(tier.tier.name())));
                 }
+                Completion::Pending { retry_after } => clock.sleep(retry_after).await,
             }
+        }
+    }
+
+    /// Warms pages for as long as a lease lasts: what is not warm then is left to visitors, who find no old
+    /// copy.
+    async fn warm_in_time(&self, failed: &HashMap<PageUrl, Failure>) -> Result<(), StoreError> {
+        let Shared { parts, options, .. } = &*self.shared;
+        tokio::select! {
+            biased;
+            warmed = self.warm(failed) => warmed,
+            () = parts.clock.sleep(options.lease) => Ok(()),
         }
     }
 
@@ -285,5 +257,14 @@ impl Pages {
             .collect();
         warm_and_note(&self.shared, &requests).await;
         Ok(())
+    }
+}
+
+/// Notes that a page was not purged from a tier. As long as one of them may do it later, the page is tried
+/// again.
+fn note(failed: &mut HashMap<PageUrl, Failure>, url: PageUrl, failure: Failure) {
+    let known = failed.entry(url).or_insert_with(|| failure.clone());
+    if failure.retryable && !known.retryable {
+        *known = failure;
     }
 }

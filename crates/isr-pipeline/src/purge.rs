@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use isr_core::{ConnectorError, Milestone, Mode, PageUrl, Target, TierReceipt, TierState, chain};
+use isr_core::{
+    ConnectorError, Milestone, Mode, PageUrl, Progress, Target, TierReceipt, TierState, chain,
+};
 
 use crate::client::{Outcome, TierClient};
 use crate::done::Deed;
@@ -11,6 +13,9 @@ use crate::gathered::{Gathered, page_of};
 use crate::revalidation::{Run, Stop};
 use crate::under_way::{Ordered, Portions, UnderWay};
 use crate::walk::{Place, Portion, Walk, WalkError};
+
+/// Targets refused, and none taken on, after which a tier is not asked for the rest of them.
+const REFUSED_THROUGHOUT: u64 = 1_000;
 
 impl Run {
     /// Purges every tier that has not been purged, and waits for those that say when they are done.
@@ -52,7 +57,11 @@ impl Run {
                 self.receipt.tiers[index].away = true;
                 self.fail_tier(index);
             }
-            Err(Stop::GiveUp) => self.fail_tier(index),
+            Err(Stop::GiveUp) => {
+                // It answered: there is nothing to wait for until somebody mends what it refused.
+                self.receipt.tiers[index].away = false;
+                self.fail_tier(index);
+            }
             Err(stop) => return Err(stop),
         }
         self.save().await
@@ -172,10 +181,12 @@ impl Run {
         index: usize,
         portion: Portion,
     ) -> Result<Vec<Target>, Stop> {
-        if portion.escalated.is_some() {
-            self.receipt.tiers[index].escalated = portion.escalated;
+        if let Some(more) = portion.escalated {
+            let said = &mut self.receipt.tiers[index].escalated;
+            let before = said.take().filter(|said| !said.contains(&more));
+            *said = Some(before.map_or_else(|| more.clone(), |said| format!("{said}; {more}")));
         }
-        let deed = purged_from(tier, self.receipt.options.mode);
+        let deed = self.purged_from(tier);
         let pages = self.not_done(portion.pages, &deed)?;
         let urls = pages.into_iter().map(Target::Url);
         Ok(portion.native.into_iter().chain(urls).collect())
@@ -236,12 +247,18 @@ impl Run {
             let name = tier.tier.name();
             self.receipt.tiers[index].error = Some(format!("{name} refused {target}: {reason}"));
             self.receipt.progress.refused = true;
+            let TierReceipt {
+                accepted, rejected, ..
+            } = self.receipt.tiers[index];
+            if accepted == 0 && rejected >= REFUSED_THROUGHOUT {
+                return Err(Stop::GiveUp);
+            }
         }
         let observed = tier.tier.capabilities().observes_completion;
         let references = outcome.references.into_iter().filter(|_| observed);
         let references: Vec<Arc<str>> = references.collect();
         // Which of several calls a page was in is not known here, so whoever relies on it waits for all.
-        let deed = purged_from(tier, self.receipt.options.mode);
+        let deed = self.purged_from(tier);
         let is_refused = |url: &PageUrl| {
             let refused = outcome.rejected.iter();
             refused
@@ -259,14 +276,11 @@ impl Run {
         Ok(())
     }
 
-    /// The pages for which a deed remains to be done. A repeat is never spared. What somebody else did
-    /// is waited for like one's own: that a tier took it on does not mean that it has carried it out.
+    /// The pages for which a deed remains to be done. What somebody else did is waited for like one's own:
+    /// that a tier took it on does not mean that it has carried it out.
     fn not_done(&mut self, urls: Vec<PageUrl>, deed: &Deed) -> Result<Vec<PageUrl>, Stop> {
         let position = self.position()?;
         let progress = &mut self.receipt.progress;
-        if progress.repeated || !progress.mourned.is_empty() {
-            return Ok(urls);
-        }
         let mut remaining = Vec::new();
         for url in urls {
             let least = position.generation_of(&url);
@@ -285,6 +299,26 @@ impl Run {
             }
         }
         Ok(remaining)
+    }
+
+    /// The deed of purging pages from a tier by URL, as far as it can be purged as the caller wants: what
+    /// knows no stale copies drops them. Nobody's purge before a repeat is one for it.
+    fn purged_from(&self, tier: &TierClient) -> Deed {
+        let url = tier.tier.capabilities().url.as_ref();
+        let mode = if url.is_some_and(|ability| ability.soft) {
+            self.receipt.options.mode
+        } else {
+            Mode::Hard
+        };
+        let Progress {
+            repeated, mourned, ..
+        } = &self.receipt.progress;
+        let repeats = usize::from(*repeated) + mourned.len();
+        Deed::Purged {
+            tier: tier.tier.name().to_owned(),
+            mode,
+            again: (repeats > 0).then_some((self.receipt.id, repeats)),
+        }
     }
 
     fn note(&self, urls: &[PageUrl], deed: &Deed, references: &[Arc<str>]) -> Result<(), Stop> {
@@ -343,16 +377,4 @@ fn note_in(tier: &mut TierReceipt, outcome: &Outcome) {
     if let Some(copies) = outcome.copies {
         *tier.copies.get_or_insert(0) += copies;
     }
-}
-
-/// The deed of purging pages from a tier by URL, as far as it can be purged as the caller wants: what
-/// knows no stale copies drops them.
-fn purged_from(tier: &TierClient, asked: Mode) -> Deed {
-    let url = tier.tier.capabilities().url.as_ref();
-    let mode = if url.is_some_and(|ability| ability.soft) {
-        asked
-    } else {
-        Mode::Hard
-    };
-    Deed::Purged(tier.tier.name().to_owned(), mode)
 }

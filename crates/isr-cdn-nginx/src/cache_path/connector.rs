@@ -150,7 +150,8 @@ impl CdnConnector for CachePath {
             )
         };
         if targets.is_empty() {
-            return Err(self.refused(reason(&batch.targets()[0])));
+            let reason = reason(&batch.targets()[0]);
+            return Err(ConnectorError::refused_over_targets(&self.name, reason));
         }
         let targets: Vec<Target> = targets.into_iter().cloned().collect();
         let accepted = targets.len() as u64;

@@ -83,8 +83,8 @@ impl Nginx {
         })
     }
 
-    /// Purges one target. An error that may pass ends the batch, which is sent again; one that will not is
-    /// that of this target alone.
+    /// Purges one target. What is refused over the target is that target's alone; any other error ends the
+    /// batch.
     async fn purge_one(&self, target: Target) -> Result<PurgeOutcome, ConnectorError> {
         let answer = self.send_all(&target).await;
         PurgeOutcome::of(vec![target], answer.map(Some))
@@ -92,7 +92,7 @@ impl Nginx {
 
     /// Sends every request of a target and gives the number of copies that went.
     async fn send_all(&self, target: &Target) -> Result<u64, ConnectorError> {
-        let refused = |reason: String| ConnectorError::refused(&self.name, reason);
+        let refused = |reason: String| ConnectorError::refused_over_targets(&self.name, reason);
         let Target::Url(page) = target else {
             return Err(refused(format!(
                 "nginx's purge location takes no target of kind {}: use method = \"cache_path\" for it",

@@ -10,7 +10,6 @@ use isr_core::{
 };
 use parking_lot::Mutex;
 
-use super::halves::may_be_over_some;
 use super::queue::Load;
 use crate::{WorkerOptions, backoff};
 
@@ -32,6 +31,9 @@ const LONGEST_BUSY: Duration = Duration::from_mins(10);
 
 /// Purges that a busy tier is asked about before it is waited for.
 const POLLED_AT_ONCE: usize = 20;
+
+/// When to look again at a store that could not say whether a call may be made.
+pub(super) const STORE_AWAY: Duration = Duration::from_secs(1);
 
 /// What a service's wish to be left alone is cut to.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
@@ -90,6 +92,12 @@ pub(super) struct Answered {
 }
 
 impl Answered {
+    pub(super) fn reject(&mut self, targets: &[Target], reason: &str) {
+        let targets = targets.iter().cloned();
+        self.rejected
+            .extend(targets.map(|target| (target, reason.to_owned())));
+    }
+
     pub(super) fn add(&mut self, receipt: PurgeReceipt) {
         self.rejected.extend(receipt.rejected);
         self.references.extend(receipt.reference);
@@ -126,10 +134,11 @@ impl Caller {
                 answered.add(receipt);
                 Ok(answered)
             }
-            Err(error) if may_be_over_some(&error, &load.targets) => {
-                self.without_the_refused(&load, limit, error, &mut attempts)
-                    .await
-            }
+            Err(ConnectorError::Refused {
+                reason,
+                over_targets: true,
+                ..
+            }) => self.rejecting(&load, limit, reason, &mut attempts).await,
             Err(error) => Err(error),
         };
         Ended {
@@ -137,6 +146,24 @@ impl Caller {
             attempts,
             answer,
         }
+    }
+
+    /// What a call comes to that was refused for `reason`, which may be over its targets.
+    async fn rejecting(
+        &self,
+        load: &Load,
+        limit: Option<&RateLimit>,
+        reason: String,
+        attempts: &mut u64,
+    ) -> Result<Answered, ConnectorError> {
+        if load.targets.len() > 1 {
+            return self
+                .without_the_refused(load, limit, reason, attempts)
+                .await;
+        }
+        let mut answered = Answered::default();
+        answered.reject(&load.targets, &reason);
+        Ok(answered)
     }
 
     /// Makes one call of some targets, until it is answered or has failed too often. Says how often it was
@@ -247,9 +274,13 @@ impl Caller {
 
     pub(super) async fn wait_for_turn(&self, limit: Option<&RateLimit>, items: usize) {
         let Some(limit) = limit else { return };
-        if let Ok(ready_at) = self.reserve(limit, items).await {
+        loop {
+            let Ok(ready_at) = self.reserve(limit, items).await else {
+                self.clock.sleep(STORE_AWAY).await;
+                continue;
+            };
             let wait = ready_at.saturating_sub(self.clock.now());
-            self.clock.sleep(wait).await;
+            return self.clock.sleep(wait).await;
         }
     }
 }

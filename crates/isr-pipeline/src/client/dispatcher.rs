@@ -9,12 +9,9 @@ use isr_core::{Ability, Capabilities, Clock, Mode, RateUnit, Recorder, Store, Ta
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::call::{Answered, CallOptions, Caller, Ended};
+use super::call::{Answered, CallOptions, Caller, Ended, STORE_AWAY};
 use super::queue::{Queue, Reservation, Sort, Ticket};
 use super::{Order, Outcome, TierClient};
-
-/// When to look again at a store that could not say whether a call may be made.
-const STORE_AWAY: Duration = Duration::from_secs(1);
 
 /// Serves one tier's clients.
 #[derive(Debug)]

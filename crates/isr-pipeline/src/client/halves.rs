@@ -4,78 +4,86 @@
 //! same call must not be given up on for it, so the call is made again in halves, and the halves of what is
 //! refused, until only single targets are.
 
+use std::collections::VecDeque;
+
 use isr_core::{Capabilities, ConnectorError, Filling, RateLimit, Target};
 
 use super::call::{Answered, Caller};
 use super::queue::Load;
 
-/// Calls refused in a row, before any is not, after which the targets are not what it is over: enough for
-/// one bad target among 30,000.
-const NOT_OVER_TARGETS: u32 = 16;
+/// Calls refused, before any is not, after which it is not over single targets: the whole, its halves, and so
+/// on down to its sixteenths, each of which was refused.
+const NOT_OVER_SINGLE_TARGETS: usize = 31;
 
-/// Whether a call of these targets may be refused for some of them alone.
-pub(super) const fn may_be_over_some(error: &ConnectorError, targets: &[Target]) -> bool {
-    let over_targets = matches!(
-        error,
-        ConnectorError::Refused {
-            over_targets: true,
-            ..
-        }
-    );
-    over_targets && targets.len() > 1
-}
+/// The most calls that are made in place of one. Some tens of bad targets are found with them.
+const MOST_CALLS: u64 = 256;
 
 impl Caller {
-    /// Makes a call again that was refused with `error`, without the targets that it is over. `attempts`
-    /// goes up by the calls that takes.
+    /// Makes a call again that was refused for `reason`, without the targets that it is over, which are
+    /// rejected. `attempts` goes up by the calls that takes. Where too much of it is refused to look for
+    /// them one by one, everything in what was refused is rejected.
     ///
     /// # Errors
     ///
-    /// `error`, when it is over all of the targets, or seems to be over something else; and whatever else
-    /// stops a call. Some of it may have been done then, and all of it may be asked for again.
+    /// Whatever else stops a call. Some of it may have been done then, and all of it may be asked for again.
     pub(super) async fn without_the_refused(
         &self,
         load: &Load,
         limit: Option<&RateLimit>,
-        error: ConnectorError,
+        reason: String,
         attempts: &mut u64,
     ) -> Result<Answered, ConnectorError> {
         let mut answered = Answered::default();
         let (mut refusals, mut taken) = (1, false);
-        let mut pieces = Vec::new();
-        push_halves(&mut pieces, &load.targets);
-        while let Some(piece) = pieces.pop() {
+        let most_calls = attempts.saturating_add(MOST_CALLS);
+        // Halves before quarters: where the bad stand together, some good are soon found.
+        let mut pieces = VecDeque::new();
+        push_halves(&mut pieces, &load.targets, reason);
+        while let Some((piece, because)) = pieces.pop_front() {
+            let hopeless = !taken && refusals >= NOT_OVER_SINGLE_TARGETS;
+            if hopeless || *attempts >= most_calls {
+                answered.reject(piece, &because);
+                continue;
+            }
             let items = items(piece, self.connector.capabilities());
             self.wait_for_turn(limit, items).await;
             let (made, answer) = self.attempt(load, piece.to_vec(), limit, items).await;
             *attempts += made;
-            match (answer, piece) {
-                (Ok(receipt), _) => {
+            match answer {
+                Ok(receipt) => {
                     taken = true;
                     answered.add(receipt);
                 }
-                (Err(refusal), piece) if may_be_over_some(&refusal, piece) => {
+                Err(ConnectorError::Refused {
+                    reason,
+                    over_targets: true,
+                    ..
+                }) => {
                     refusals += 1;
-                    push_halves(&mut pieces, piece);
+                    if piece.len() == 1 {
+                        answered.reject(piece, &reason);
+                    } else {
+                        push_halves(&mut pieces, piece, reason);
+                    }
                 }
-                (Err(ConnectorError::Refused { reason, .. }), [target]) => {
-                    refusals += 1;
-                    answered.rejected.push((target.clone(), reason));
-                }
-                (Err(other), _) => return Err(other),
-            }
-            if !taken && refusals >= NOT_OVER_TARGETS {
-                return Err(error);
+                Err(other) => return Err(other),
             }
         }
-        if taken { Ok(answered) } else { Err(error) }
+        Ok(answered)
     }
 }
 
-/// Puts both halves onto a stack, the first on top.
-fn push_halves<'t>(pieces: &mut Vec<&'t [Target]>, targets: &'t [Target]) {
+/// Queues both halves, with why the whole was refused; of a single target, that.
+fn push_halves<'t>(
+    pieces: &mut VecDeque<(&'t [Target], String)>,
+    targets: &'t [Target],
+    because: String,
+) {
     let (first, second) = targets.split_at(targets.len() / 2);
-    pieces.extend([second, first]);
+    if !first.is_empty() {
+        pieces.push_back((first, because.clone()));
+    }
+    pieces.push_back((second, because));
 }
 
 /// What a call of these targets counts as.

@@ -33,7 +33,8 @@ struct Order {
 /// What came of an order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
-    /// Calls that carried some of its targets, repeats included.
+    /// Calls that it took to have its targets purged, and with them whatever shared the calls; repeats
+    /// included.
     pub(crate) calls: u64,
     /// Targets that the tier took on.
     pub(crate) accepted: u64,

@@ -6,5 +6,6 @@ mod each_once;
 mod interleavings;
 mod phases;
 mod planning;
+mod refused;
 mod settling;
 mod support;

@@ -224,12 +224,7 @@ async fn a_tier_that_was_away_is_purged_of_what_it_missed_once_it_is_back() {
     tokio::time::sleep(Duration::from_mins(5)).await;
     let still = world.store.receipt(&missed.id).await.unwrap().unwrap();
     assert_eq!(still.phase, Phase::Failed, "it does not answer yet");
-    away.half_set_up.store(true, Ordering::SeqCst);
     away.away.store(false, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_mins(5)).await;
-    let still = world.store.receipt(&missed.id).await.unwrap().unwrap();
-    assert_eq!(still.phase, Phase::Failed, "it would refuse");
-    away.half_set_up.store(false, Ordering::SeqCst);
     for receipt in [&refused, &missed] {
         let done = world
             .wait_until(receipt, |receipt| receipt.phase == Phase::Done)
@@ -238,6 +233,33 @@ async fn a_tier_that_was_away_is_purged_of_what_it_missed_once_it_is_back() {
         assert!(done.tiers.iter().all(|tier| !tier.away));
     }
     assert_eq!(world.store.dead_letters(10).await.unwrap(), []);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_is_back_and_refuses_is_asked_once_more_and_then_waits_for_a_replay() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    cdn.away.store(true, Ordering::SeqCst);
+    let worker = world.start("one");
+    let _housekeeper = world.housekeeper();
+    let receipt = world.revalidate(&["post:1"]).await;
+    world.done(&receipt).await;
+    cdn.half_set_up.store(true, Ordering::SeqCst);
+    cdn.away.store(false, Ordering::SeqCst);
+    world
+        .wait_until(&receipt, |receipt| {
+            receipt.phase == Phase::Failed && !receipt.tiers[0].away
+        })
+        .await;
+    let calls = world.store.receipt(&receipt.id).await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let later = world.store.receipt(&receipt.id).await.unwrap().unwrap();
+    assert_eq!(calls.tiers[0].calls, later.tiers[0].calls);
+    cdn.half_set_up.store(false, Ordering::SeqCst);
+    let letter = world.store.dead_letters(1).await.unwrap().remove(0);
+    world.store.replay(&[letter.job]).await.unwrap();
+    world.wait_until(&receipt, |receipt| receipt.settled).await;
     worker.stop().await;
 }
 

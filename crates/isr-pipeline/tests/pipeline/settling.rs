@@ -131,32 +131,30 @@ async fn a_page_that_a_tier_refuses_for_good_is_given_up_on_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_a_tier_would_not_find_does_not_count_as_purged_there() {
+async fn a_page_is_purged_from_a_tier_that_is_back_though_another_refuses_it() {
     let mut world = World::new();
-    let only_by_tag = isr_core::Capabilities {
-        url: None,
-        ..by_tag()
-    };
-    world.tier("cdn", only_by_tag);
-    world.bind("/2", &["list"]).await;
-    let position = world.store.position().await.unwrap();
-    let works = ["/1", "/2"].map(|path| {
-        let generation = position.generation_of(&page(path));
-        isr_core::PageWork::new(page(path), generation, isr_core::PageReason::InFlight)
-    });
-    world
-        .store
-        .queue_pages(&works, Duration::ZERO)
-        .await
-        .unwrap();
+    let away = world.tier("away", by_tag());
+    let refusing = world.tier("refusing", by_tag());
+    away.away.store(true, Ordering::SeqCst);
+    refusing.refuse(1, refused);
+    let generation = world.store.position().await.unwrap();
+    let generation = generation.generation_of(&page("/1"));
+    let work = isr_core::PageWork::new(page("/1"), generation, isr_core::PageReason::InFlight);
+    let store = &world.store;
+    store.queue_pages(&[work], Duration::ZERO).await.unwrap();
     let worker = world.start("one");
-    while world.store.depth().await.unwrap().pages > 0 {
+    while !refusing.answers.lock().is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let letters = world.store.dead_letters(10).await.unwrap();
-    let jobs: Vec<&JobKey> = letters.iter().map(|letter| &letter.job).collect();
-    assert_eq!(jobs, [&JobKey::Page(page("/1"))]);
-    assert_eq!(world.journal()[0], "cdn hard list");
+    away.away.store(false, Ordering::SeqCst);
+    while store.depth().await.unwrap().pages > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(store.dead_letters(1).await.unwrap(), []);
+    let journal = world.journal();
+    for purged in ["away hard /1", "refusing hard /1"] {
+        assert!(journal.iter().any(|line| line == purged), "{journal:?}");
+    }
     worker.stop().await;
 }
 
