@@ -116,6 +116,17 @@ impl Answer {
         }
     }
 
+    /// How long to wait after a success that was the last for now: `Ratelimit` counts what is left.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let limit = self.limit()?;
+        let none_is_left = limit.split(';').any(|parameter| parameter.trim() == "r=0");
+        none_is_left.then(|| reset(limit)).flatten()
+    }
+
+    fn limit(&self) -> Option<&str> {
+        self.headers.get("ratelimit")?.to_str().ok()
+    }
+
     fn error(&self, connector: &str, said: &str) -> ConnectorError {
         let Self {
             status, headers, ..
@@ -134,10 +145,7 @@ impl Answer {
                 reason,
                 retry_after: None,
             } => {
-                let retry_after = self
-                    .headers
-                    .get("ratelimit")
-                    .and_then(|field| reset(field.to_str().ok()?));
+                let retry_after = self.limit().and_then(reset);
                 ConnectorError::RateLimited {
                     connector,
                     reason,
@@ -299,6 +307,20 @@ mod tests {
                     "{fields:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn after_the_last_call_there_is_a_pause() {
+        for (field, seconds) in [
+            ("\"default\";r=0;t=30", Some(30)),
+            ("\"default\";t=7; r=0", Some(7)),
+            ("\"default\";r=10;t=30", None),
+            ("\"default\";r=0", None),
+            ("", None),
+        ] {
+            let answer = answer(200, &[("ratelimit", field)], "{}");
+            assert_eq!(answer.pause(), seconds.map(Duration::from_secs), "{field}");
         }
     }
 

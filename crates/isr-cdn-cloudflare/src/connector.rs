@@ -87,6 +87,7 @@ impl CdnConnector for Cloudflare {
     async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
         let request = request(batch, &self.settings.variant_headers)
             .map_err(|reason| ConnectorError::refused_over_targets(&self.name, reason))?;
+        let mut pause = None;
         if request.sent > 0 {
             // Both take the same bodies and count towards the same limits.
             let endpoint = match batch.mode {
@@ -99,10 +100,12 @@ impl CdnConnector for Cloudflare {
             let call = call.header(http::header::CONTENT_TYPE, "application/json");
             let answer = self.answer_to(call).await?;
             answer.result::<IgnoredAny>(&self.name)?;
+            pause = answer.pause();
         }
         Ok(PurgeReceipt {
             accepted: request.sent,
             rejected: request.rejected,
+            pause,
             ..PurgeReceipt::default()
         })
     }

@@ -12,6 +12,8 @@ use crate::request::AsksFor;
 
 /// The field that says when calls are taken again, in seconds since 1970.
 const RESET: &str = "fastly-ratelimit-reset";
+/// Calls that are left until then.
+const REMAINING: &str = "fastly-ratelimit-remaining";
 
 /// The most characters that are shown of what Fastly said.
 const LONGEST_REASON: usize = 200;
@@ -107,6 +109,12 @@ fn complaint(body: &[u8]) -> String {
     }
 }
 
+/// How long to wait after a success that was the last for now.
+pub(crate) fn pause(answer: &Answer) -> Option<Duration> {
+    let left = answer.headers.get(REMAINING)?.to_str().ok()?;
+    (left.trim() == "0").then(|| until_reset(&answer.headers, answer.at))?
+}
+
 fn until_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let seconds = headers.get(RESET)?.to_str().ok()?.trim().parse().ok()?;
     let reset = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
@@ -194,5 +202,21 @@ mod tests {
         assert_eq!(until("1452032300"), Some(Duration::ZERO));
         assert_eq!(until("18446744073709551615"), None);
         assert_eq!(until("soon"), None);
+    }
+
+    #[test]
+    fn after_the_last_call_there_is_a_pause() {
+        let after = |left: &'static str| {
+            let mut answer = answered(200, "");
+            answer
+                .headers
+                .insert(REMAINING, HeaderValue::from_static(left));
+            answer.headers.insert(RESET, HeaderValue::from_static("9"));
+            pause(&answer)
+        };
+        assert_eq!(after("0"), Some(Duration::from_secs(9)));
+        assert_eq!(after("1"), None);
+        assert_eq!(after("none"), None);
+        assert_eq!(pause(&answered(200, "")), None);
     }
 }

@@ -58,7 +58,10 @@ impl CdnConnector for FastlyConnector {
         let answer = self.api.purge(&request).await;
         let answer = answer.map_err(|error| ConnectorError::unreachable(&self.name, error))?;
         answer::purged(&self.name, &settings.service, &request.asks_for, &answer)?;
-        Ok(PurgeReceipt::accepted(batch))
+        Ok(PurgeReceipt {
+            pause: answer::pause(&answer),
+            ..PurgeReceipt::accepted(batch)
+        })
     }
 
     /// Fastly's answers hold an ID, by which its support finds a purge; nobody else can ask for it.

@@ -120,7 +120,7 @@ impl Answer {
                 accepted: rest,
                 rejected,
                 copies: said.copies,
-                reference: None,
+                ..PurgeReceipt::default()
             }),
         }
     }

@@ -61,6 +61,8 @@ pub struct PurgeReceipt {
     pub copies: Option<u64>,
     /// What to poll by, where completion can be observed.
     pub reference: Option<Reference>,
+    /// How long no other call is to be made, where the tier says that this was the last for now.
+    pub pause: Option<Duration>,
 }
 
 impl PurgeReceipt {

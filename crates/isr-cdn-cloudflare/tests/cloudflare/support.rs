@@ -104,6 +104,14 @@ impl ConnectorFixture for Zone {
         self.service.front().next(fault);
     }
 
+    /// Cloudflare takes prefixes of 31 slashes at most, and the connector leaves deeper ones out.
+    fn refused_alone(&self) -> Option<Target> {
+        let deep = "/deep".repeat(40);
+        let deep =
+            PageUrl::parse(&format!("https://www.example.com{deep}")).expect("it is a page URL");
+        Some(Target::Prefix(deep))
+    }
+
     fn secrets(&self) -> Vec<String> {
         vec![TOKEN.to_owned()]
     }

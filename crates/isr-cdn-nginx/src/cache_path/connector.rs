@@ -161,7 +161,7 @@ impl CdnConnector for CachePath {
             accepted,
             rejected: rejected.map(|it| (it.clone(), reason(it))).collect(),
             copies: Some(copies),
-            reference: None,
+            ..PurgeReceipt::default()
         })
     }
 

@@ -202,11 +202,15 @@ impl Caller {
                 }
                 _ => None,
             };
-            if let (Err(ConnectorError::RateLimited { retry_after, .. }), Some(limit)) =
-                (&answer, limit)
-            {
+            let asked = match &answer {
                 // Everybody else has to hear of it, also where this call is put off.
-                let asked = retry_after.or(delay).unwrap_or(self.options.first_delay);
+                Err(ConnectorError::RateLimited { retry_after, .. }) => {
+                    Some(retry_after.or(delay).unwrap_or(self.options.first_delay))
+                }
+                Ok(receipt) => receipt.pause,
+                Err(_) => None,
+            };
+            if let (Some(asked), Some(limit)) = (asked, limit) {
                 self.pause(limit, asked.min(LONGEST_PAUSE)).await;
             }
             let Some(delay) = delay else {

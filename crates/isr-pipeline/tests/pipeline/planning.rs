@@ -213,6 +213,34 @@ async fn a_tier_is_called_no_faster_than_its_rate_by_all_workers_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tier_that_says_it_was_the_last_call_for_now_is_left_alone_by_all_workers() {
+    let mut world = World::new();
+    let one = Ability::UNLIMITED
+        .in_batches_of(NonZeroUsize::MIN)
+        .at(slowly(100));
+    let cdn = world.tier(
+        "cdn",
+        Capabilities {
+            tag: Some(one),
+            ..Capabilities::default()
+        },
+    );
+    *cdn.pause.lock() = Some(Duration::from_hours(1));
+    let first = world.revalidate_with(&["post:0"], unwarmed()).await;
+    let one = world.start("one");
+    world.done(&first).await;
+    let told = world.clock.now();
+    *cdn.pause.lock() = None;
+    one.stop().await;
+    let other = world.start("other");
+    let second = world.revalidate_with(&["post:1"], unwarmed()).await;
+    world.done(&second).await;
+    let waited = world.since(told);
+    assert!(waited >= Duration::from_mins(59), "{waited:?}");
+    other.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_wait_for_their_turn_take_on_what_comes_meanwhile() {
     let mut world = World::new();
     world.tier(

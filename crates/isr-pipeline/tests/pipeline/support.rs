@@ -41,6 +41,8 @@ pub(crate) struct ModelTier {
     pub(crate) half_set_up: AtomicBool,
     /// How long it takes to answer a call.
     pub(crate) latency: Mutex<Duration>,
+    /// How long it wants to be left alone after each call.
+    pub(crate) pause: Mutex<Option<Duration>>,
     /// How often a poll says "pending" before it says "complete".
     pub(crate) pending: Mutex<u32>,
     /// How often it says so after each purge.
@@ -121,6 +123,7 @@ impl CdnConnector for ModelTier {
                 .into_iter()
                 .collect(),
             reference: Some(Reference("r".into())),
+            pause: *self.pause.lock(),
             ..PurgeReceipt::default()
         })
     }
@@ -218,6 +221,7 @@ impl World {
             away: AtomicBool::new(false),
             half_set_up: AtomicBool::new(false),
             latency: Mutex::default(),
+            pause: Mutex::default(),
             pending: Mutex::default(),
             pending_each: Mutex::default(),
             asked_after: Mutex::new(Duration::from_millis(10)),

@@ -57,6 +57,19 @@ pub async fn a_call_lost_on_its_way_back_can_be_sent_again(fixture: &dyn Connect
     }
 }
 
+/// An answer that comes slowly is an answer all the same.
+pub async fn a_slow_answer_is_waited_for(fixture: &dyn ConnectorFixture) {
+    for target in one_of_each(fixture) {
+        let before = fixture.calls().await.len();
+        fixture.next(Fault::Slow).await;
+        let batch = batch(&[target], Mode::Hard);
+        let receipt = fixture.connector().purge(&batch).await;
+        assert_eq!(receipt.expect("it was only slow").accepted, 1);
+        let seen = &fixture.calls().await[before..];
+        assert!(seen.iter().all(|call| call.carried_out), "{seen:?}");
+    }
+}
+
 async fn fails_and_passes(fixture: &dyn ConnectorFixture, batch: &PurgeBatch, fault: Fault) {
     if !fixture.is_failure(fault) {
         return;

@@ -3,6 +3,7 @@
 mod batches;
 pub mod cases;
 mod faults;
+mod log;
 pub mod make;
 mod targets;
 mod watching;
@@ -106,6 +107,7 @@ macro_rules! connector_behaviour {
             a_refused_target_is_named_and_the_others_are_purged,
             a_failure_that_may_pass_is_told_and_not_repeated,
             a_call_lost_on_its_way_back_can_be_sent_again,
+            a_slow_answer_is_waited_for,
             a_throttled_call_names_the_delay,
             a_refused_call_is_final,
             a_cancelled_call_leaves_the_connector_as_it_was,
@@ -136,7 +138,7 @@ macro_rules! connector_behaviour_in_a_worker {
             what_failed_once_is_settled_by_one_call_more,
             what_is_refused_is_a_dead_letter_that_can_be_replayed,
             a_pause_that_is_asked_for_is_kept,
-            no_secret_is_in_a_receipt,
+            no_secret_is_in_a_receipt_or_the_log,
         );
     };
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use isr_core::{JobKey, Phase, Receipt, TagSet, Target, TierState, calls};
 
 use super::batches::{many, targets_a_call};
+use super::log::Log;
 use super::make::{items, one_of_each, page, tag, wire};
 use super::watching::TELLING;
 use super::worker::World;
@@ -114,8 +115,12 @@ pub async fn a_pause_that_is_asked_for_is_kept(fixture: &dyn ConnectorFixture) {
     }
 }
 
-/// What went wrong is told in receipts and dead letters, which many may read, without any credential.
-pub async fn no_secret_is_in_a_receipt(fixture: &dyn ConnectorFixture) {
+/// What went wrong is told in receipts, dead letters and the log, which many may read, without any
+/// credential.
+pub async fn no_secret_is_in_a_receipt_or_the_log(fixture: &dyn ConnectorFixture) {
+    let log = Log::default();
+    let _keeping = log.keep();
+    tracing::trace!("this is kept");
     let world = World::impatient(fixture);
     let mut told = Vec::new();
     for target in one_of_each(fixture) {
@@ -132,6 +137,8 @@ pub async fn no_secret_is_in_a_receipt(fixture: &dyn ConnectorFixture) {
     let letters = world.store.dead_letters(1_000).await;
     let letters = letters.expect("it is there").into_iter();
     told.extend(letters.map(|letter| serde_json::to_string(&letter).unwrap()));
+    told.push(log.text());
+    assert!(log.text().contains("this is kept"));
     for secret in fixture.secrets() {
         let telling = told.iter().find(|text| text.contains(&secret));
         assert_eq!(telling, None);

@@ -16,6 +16,9 @@ pub enum Fault {
     Truncated,
     /// Something else answers 200 with a page for people, and the service has not seen the call.
     Garbage,
+    /// The service carries the call out, and its answer comes in pieces, over half a second: no failure, for
+    /// whoever waits.
+    Slow,
     /// No answer ever comes, and the service has not seen the call.
     Hang,
 }

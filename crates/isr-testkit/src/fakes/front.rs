@@ -6,7 +6,7 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -162,6 +162,7 @@ impl Relay {
         Ok(match fault {
             None => whole(self.pass_on(index, head, body).await?),
             Some(Fault::Truncated) => cut_short(self.pass_on(index, head, body).await?),
+            Some(Fault::Slow) => in_pieces(self.pass_on(index, head, body).await?),
             Some(Fault::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
             Some(Fault::Hang) => pending().await,
             Some(Fault::Garbage) => whole(Response::new(Bytes::from_static(GARBAGE.as_bytes()))),
@@ -233,5 +234,26 @@ fn cut_short(response: Response<Bytes>) -> Response<Body> {
         tokio::task::yield_now().await;
         Err(io::ErrorKind::ConnectionReset.into())
     }));
+    Response::from_parts(head, StreamBody::new(frames).boxed_unsync())
+}
+
+/// The body in five pieces, with a pause before each.
+fn in_pieces(response: Response<Bytes>) -> Response<Body> {
+    const PIECES: usize = 5;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let (mut head, body) = response.into_parts();
+    head.headers
+        .insert(header::CONTENT_LENGTH, body.len().into());
+    let ends = (0..=PIECES).map(|piece| body.len() * piece / PIECES);
+    let pieces: Vec<Bytes> = ends
+        .clone()
+        .zip(ends.skip(1))
+        .map(|(start, end)| body.slice(start..end))
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    let frames = stream::iter(pieces).then(|piece| async {
+        tokio::time::sleep(PAUSE).await;
+        Ok(Frame::data(piece))
+    });
     Response::from_parts(head, StreamBody::new(frames).boxed_unsync())
 }
