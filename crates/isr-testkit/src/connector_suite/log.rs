@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Everything that this thread logs while it is kept, at every level.
+/// Every level; but what names keys only as the program lets it through, too.
+const KEPT: &str = "aws_sigv4=error,aws_smithy_runtime=error,trace";
+
+/// Everything that this thread logs while it is kept.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -16,7 +19,7 @@ impl Log {
     /// Keeps what is logged until the guard is dropped.
     pub(super) fn keep(&self) -> DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
+            .with_env_filter(EnvFilter::new(KEPT))
             .with_ansi(false)
             .with_writer(self.clone())
             .finish();
