@@ -79,6 +79,7 @@ macro_rules! store_behaviour {
             a_finished_revalidation_keeps_its_receipt,
             a_dead_revalidation_can_be_replayed,
             receipts_come_newest_first,
+            receipts_come_newest_first_whatever_their_names,
             a_page_queued_twice_is_claimed_once,
             a_page_is_not_worked_on_before_all_that_queued_it_is_due,
             a_page_in_flight_stays_so_when_it_is_superseded_too,
