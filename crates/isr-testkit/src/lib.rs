@@ -10,6 +10,7 @@ mod moto_server;
 mod nginx_server;
 mod redis_server;
 mod server_program;
+pub mod store_model;
 pub mod store_suite;
 mod varnish_server;
 
