@@ -168,7 +168,8 @@ pub struct UrlChunk {
 pub struct PageTags {
     /// Every tag that some copy still kept was made from.
     pub tags: Vec<BoundTag>,
-    /// The page's newest bind.
+    /// The highest generation under which the page was bound in the store's present history; number 0
+    /// when it was bound only under those of others.
     pub generation: Generation,
 }
 

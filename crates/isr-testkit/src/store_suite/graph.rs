@@ -513,6 +513,27 @@ pub async fn a_bind_of_another_epoch_is_superseded(fixture: &impl StoreFixture) 
     );
 }
 
+pub async fn a_bind_of_another_epoch_does_not_make_its_page_newer(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    revalidate(&*store, &["a"]).await;
+    let now = generation(&*store, "/1").await;
+    bind_one(&*store, bind("/1", &["a"], now)).await;
+    let foreign = Generation {
+        epoch: Epoch::new(now.epoch.number() ^ 1),
+        number: 9,
+    };
+    for path in ["/1", "/2"] {
+        bind_one(&*store, bind(path, &["a"], foreign)).await;
+    }
+    let known = store.tags_for(&page("/1")).await.unwrap().unwrap();
+    assert_eq!(known.generation, now);
+    let known = store.tags_for(&page("/2")).await.unwrap().unwrap();
+    assert_eq!(
+        (known.generation.epoch, known.generation.number),
+        (now.epoch, 0)
+    );
+}
+
 pub async fn a_generation_from_the_future_is_superseded(fixture: &impl StoreFixture) {
     let store = fixture.store();
     let now = generation(&*store, "/1").await;

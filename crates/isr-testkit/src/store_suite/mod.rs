@@ -60,6 +60,7 @@ macro_rules! store_behaviour {
             every_kind_of_target_supersedes_renders_under_way,
             a_hard_revalidation_outranks_a_soft_one,
             a_bind_of_another_epoch_is_superseded,
+            a_bind_of_another_epoch_does_not_make_its_page_newer,
             a_generation_from_the_future_is_superseded,
             binds_of_one_call_are_judged_one_by_one,
             each_revalidation_moves_the_position,
