@@ -4,6 +4,8 @@
 
 #[cfg(feature = "sqlite")]
 mod embedded;
+#[cfg(feature = "redis")]
+mod redis;
 
 use tokio::runtime::{Builder, Runtime};
 
