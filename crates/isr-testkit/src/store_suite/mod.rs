@@ -4,6 +4,7 @@ mod budget;
 pub mod cases;
 mod graph;
 mod jobs;
+mod judging;
 pub mod make;
 mod news;
 
