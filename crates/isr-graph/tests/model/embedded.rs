@@ -56,7 +56,7 @@ async fn fresh(queue: usize) -> Box<dyn StoreFixture> {
 #[test]
 fn the_embedded_store_answers_as_that_in_memory() {
     let comparison = Comparison {
-        cases: 300,
+        cases: 200,
         queue: 5,
         in_order: true,
     };

@@ -65,19 +65,45 @@ pub fn compare(
         max_shrink_iters: 5_000,
         ..Config::default()
     };
-    let failed = TestRunner::new(config).run(&generate::operations(), |operations| {
-        let difference = runtime.block_on(async {
+    let difference = |operations: &[Operation]| {
+        runtime.block_on(async {
             let mut pair = Pair::new(comparison, fresh().await).await;
-            pair.run(&operations).await
-        });
-        difference.map_or(Ok(()), |difference| Err(TestCaseError::fail(difference)))
+            pair.run(operations).await
+        })
+    };
+    let failed = TestRunner::new(config).run(&generate::operations(), |operations| {
+        difference(&operations).map_or(Ok(()), |difference| Err(TestCaseError::fail(difference)))
     });
     match failed {
         Ok(()) => {}
-        Err(TestError::Fail(difference, operations)) => {
-            panic!("{difference}\nafter:\n{}", listing(&operations))
+        Err(TestError::Fail(reason, operations)) => {
+            let (operations, found) = shorten(operations, difference);
+            let found = found.unwrap_or_else(|| reason.to_string());
+            panic!("{found}\nafter:\n{}", listing(&operations))
         }
         Err(aborted) => panic!("{aborted}"),
+    }
+}
+
+/// Leaves out every step without which there is a difference still. What found the case has tried that
+/// before it made the steps themselves simpler, and not again.
+fn shorten(
+    mut operations: Vec<Operation>,
+    difference: impl Fn(&[Operation]) -> Option<String>,
+) -> (Vec<Operation>, Option<String>) {
+    let mut found = None;
+    loop {
+        let before = operations.len();
+        for at in (0..before).rev() {
+            let mut fewer = operations.clone();
+            fewer.remove(at);
+            if let Some(difference) = difference(&fewer) {
+                (operations, found) = (fewer, Some(difference));
+            }
+        }
+        if operations.len() == before {
+            return (operations, found);
+        }
     }
 }
 
@@ -148,8 +174,6 @@ impl Pair {
         different(operation, &model, &real)
     }
 
-    /// Where the stores may choose, what one of them chose and the other did not is claimed as well, so
-    /// that they agree again.
     async fn claim(
         &mut self,
         kind: Kind,
@@ -157,26 +181,44 @@ impl Pair {
         limit: usize,
         lease: Duration,
     ) -> Option<String> {
-        let mut model = self.model.claim(kind, worker, limit, lease).await;
-        let mut real = self.real.claim(kind, worker, limit, lease).await;
         let what = format!("{kind:?} claimed by {worker:?}, at most {limit}");
+        let model = self.model.claim(kind, worker, limit, lease).await;
+        let real = self.real.claim(kind, worker, limit, lease).await;
+        let (Ok(mut model), Ok(mut real)) = (model, real) else {
+            return Some(format!("{what}: a store does not answer"));
+        };
         let is_free = self.is_tied || !self.in_order && kind == Kind::Pages;
         if is_free {
             if model.len() != real.len() {
                 return different(&what, &show(&model), &show(&real));
             }
-            if keys(&model) != keys(&real) {
-                model.extend(self.model.claim(kind, worker, ALL, lease).await);
-                real.extend(self.real.claim(kind, worker, ALL, lease).await);
-            }
-            model.sort_by(|one, other| one.key.cmp(&other.key));
-            real.sort_by(|one, other| one.key.cmp(&other.key));
+            self.agree(kind, worker, lease, &mut model, &mut real).await;
         }
         self.is_tied |= model.len() > 1;
         let difference = different(&what, &show(&model), &show(&real));
         self.model.remember(kind, model);
         self.real.remember(kind, real);
         difference
+    }
+
+    /// Where the stores were free to choose, what one of them chose and the other did not is claimed as
+    /// well.
+    async fn agree(
+        &self,
+        kind: Kind,
+        worker: &str,
+        lease: Duration,
+        model: &mut Vec<TakenJob>,
+        real: &mut Vec<TakenJob>,
+    ) {
+        if keys(model) != keys(real) {
+            let rest = self.model.claim(kind, worker, ALL, lease).await;
+            model.extend(rest.unwrap_or_default());
+            let rest = self.real.claim(kind, worker, ALL, lease).await;
+            real.extend(rest.unwrap_or_default());
+        }
+        model.sort_by(|one, other| one.key.cmp(&other.key));
+        real.sort_by(|one, other| one.key.cmp(&other.key));
     }
 }
 

@@ -77,7 +77,7 @@ impl Side {
             Ok(answer) => answer,
             Err(StoreError::ClaimLost { job }) => format!("the claim on {job} is lost"),
             Err(StoreError::QueueFull { limit }) => format!("the queue is full with {limit}"),
-            Err(other) => panic!("the store does not answer: {other:?}"),
+            Err(other) => format!("{other:?}"),
         }
     }
 
@@ -173,12 +173,12 @@ impl Side {
         worker: &str,
         limit: usize,
         lease: Duration,
-    ) -> Vec<TakenJob> {
+    ) -> Result<Vec<TakenJob>, StoreError> {
         let worker = make::worker(worker);
         match kind {
             Kind::Revalidations => {
                 let taken = self.store.claim_revalidations(&worker, limit, lease).await;
-                let shown = taken.expect("the store answers").into_iter();
+                let shown = taken?.into_iter();
                 let shown = shown.map(|taken| TakenJob {
                     key: taken.claim.job.clone(),
                     shown: format!(
@@ -191,11 +191,11 @@ impl Side {
                         receipt: Some(taken.work),
                     },
                 });
-                shown.collect()
+                Ok(shown.collect())
             }
             Kind::Pages => {
                 let taken = self.store.claim_pages(&worker, limit, lease).await;
-                let shown = taken.expect("the store answers").into_iter();
+                let shown = taken?.into_iter();
                 let shown = shown.map(|taken| TakenJob {
                     key: taken.claim.job.clone(),
                     shown: format!(
@@ -208,7 +208,7 @@ impl Side {
                         receipt: None,
                     },
                 });
-                shown.collect()
+                Ok(shown.collect())
             }
         }
     }
