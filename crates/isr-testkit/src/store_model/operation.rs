@@ -185,6 +185,8 @@ impl Operation {
     /// then the store's choice.
     pub(super) fn may_tie(&self) -> bool {
         match self {
+            // Steps are a millisecond apart, which only such a time makes up for.
+            Self::Pass(time) => time.subsec_millis() > 0,
             Self::Bind(several) => several.len() > 1,
             Self::QueuePages { pages, .. } => pages.len() > 1,
             Self::RenewPages { claims, .. } => claims.len() > 1,
