@@ -89,6 +89,16 @@ impl Generation {
     pub fn covers(self, other: Self) -> bool {
         self.epoch == other.epoch && self.number >= other.number
     }
+
+    /// What a response of this generation has seen of a history: nothing, where it is another one.
+    #[must_use]
+    pub fn within(self, epoch: Epoch) -> Self {
+        if self.epoch == epoch {
+            self
+        } else {
+            Self { epoch, number: 0 }
+        }
+    }
 }
 
 impl fmt::Display for Generation {

@@ -176,7 +176,8 @@ pub struct QueueDepth {
 ///
 /// A claim lasts as long as its lease. When it ends with the job neither finished nor put off, the
 /// next [`JobStore::claim_revalidations`] or [`JobStore::claim_pages`] by anybody takes the job over.
-/// So every job may run twice. Receipts of finished revalidations are kept for a day.
+/// So every job may run twice. Receipts of finished revalidations are kept for a day, and after that
+/// until garbage is collected at the latest.
 #[async_trait]
 pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Takes up to `limit` revalidations that are due, the longest due first.
@@ -231,7 +232,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     async fn leave_pages(&self, pages: &[(Claim, LeavePage)]) -> Result<(), StoreError>;
 
     /// How much page work queued as in flight, whose [`PageWork::oldest`] generation `position` covers,
-    /// is not finished. What was given up on counts: it has not been purged.
+    /// is not finished. What was given up on counts: it has not been purged. Of a position in another
+    /// history than the store's, or with another number of partitions, any page work may count: nobody
+    /// can tell what it covers.
     async fn pages_outstanding(&self, position: &Position) -> Result<u64, StoreError>;
 
     /// Gives up every claim of a worker that stops in good order; the jobs are due at once.

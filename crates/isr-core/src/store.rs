@@ -168,7 +168,8 @@ pub struct UrlChunk {
 pub struct PageTags {
     /// Every tag that some copy still kept was made from.
     pub tags: Vec<BoundTag>,
-    /// The page's newest bind.
+    /// The highest generation under which the page was bound in the store's present history; number 0
+    /// when it was bound only under those of others.
     pub generation: Generation,
 }
 
@@ -358,7 +359,8 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     /// Notes what a sender says of itself; makes it known when it is new.
     async fn report(&self, report: &SenderReport) -> Result<(), StoreError>;
 
-    /// Every sender that has reported, dead ones too until they are dismissed.
+    /// Every sender that has reported, dead ones too until they are dismissed. Those that have been dead
+    /// for an hour may be gone by themselves once no revalidation is queued.
     async fn senders(&self) -> Result<Vec<SenderState>, StoreError>;
 
     /// Forgets a sender: it has left in good order, or what it left behind has been dealt with.

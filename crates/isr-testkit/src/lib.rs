@@ -8,8 +8,10 @@ mod counting_origin;
 pub mod fakes;
 mod moto_server;
 mod nginx_server;
+mod redis_by_hand;
 mod redis_server;
 mod server_program;
+pub mod store_model;
 pub mod store_suite;
 mod varnish_server;
 
@@ -18,6 +20,7 @@ pub use self::connector_suite::{Call, ConnectorFixture};
 pub use self::counting_origin::CountingOrigin;
 pub use self::moto_server::MotoServer;
 pub use self::nginx_server::{NginxModules, NginxServer};
+pub use self::redis_by_hand::RedisByHand;
 pub use self::redis_server::RedisServer;
 pub use self::store_suite::StoreFixture;
 pub use self::varnish_server::VarnishServer;

@@ -86,7 +86,7 @@ impl Graph {
 
     fn add_tags(&mut self, bind: &Bind, now: Duration) {
         let ends = now + bind.lifetime;
-        let generation = bind.generation;
+        let generation = bind.generation.within(self.epoch);
         let page = self.pages.entry(bind.url.clone()).or_insert_with(|| Page {
             tags: BTreeMap::new(),
             ends,

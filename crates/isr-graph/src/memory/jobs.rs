@@ -1,6 +1,6 @@
 //! The queue of revalidations and pages, and the receipts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use isr_core::{
@@ -14,6 +14,8 @@ use crate::RECEIPTS_KEPT;
 #[derive(Debug)]
 struct Kept {
     receipt: Receipt,
+    /// Its place among all that were made.
+    sequence: u64,
     /// When nobody was going to work on it any more.
     finished: Option<Duration>,
 }
@@ -23,7 +25,10 @@ pub(super) struct Jobs {
     limit: usize,
     /// By the receipt's id; the receipt itself is in `receipts`.
     revalidations: Queue<RevalidationId>,
-    receipts: BTreeMap<RevalidationId, Kept>,
+    receipts: HashMap<RevalidationId, Kept>,
+    /// The receipts in the order in which they were made; their names say nothing about that.
+    made: BTreeMap<u64, RevalidationId>,
+    sequence: u64,
     pages: Queue<PageWork>,
 }
 
@@ -32,7 +37,9 @@ impl Jobs {
         Self {
             limit,
             revalidations: Queue::default(),
-            receipts: BTreeMap::new(),
+            receipts: HashMap::new(),
+            made: BTreeMap::new(),
+            sequence: 0,
             pages: Queue::default(),
         }
     }
@@ -58,10 +65,13 @@ impl Jobs {
     pub(super) fn queue_revalidation(&mut self, receipt: Receipt, now: Duration) -> Receipt {
         self.revalidations
             .push(&receipt.id.to_string(), receipt.id, now, now, |_, new| new);
+        self.sequence += 1;
+        self.made.insert(self.sequence, receipt.id);
         self.receipts.insert(
             receipt.id,
             Kept {
                 receipt: receipt.clone(),
+                sequence: self.sequence,
                 finished: None,
             },
         );
@@ -140,13 +150,9 @@ impl Jobs {
                 job: claim.job.clone(),
             });
         }
-        self.receipts.insert(
-            receipt.id,
-            Kept {
-                receipt: receipt.clone(),
-                finished,
-            },
-        );
+        if let Some(kept) = self.receipts.get_mut(&receipt.id) {
+            (kept.receipt, kept.finished) = (receipt.clone(), finished);
+        }
         Ok(())
     }
 
@@ -196,18 +202,19 @@ impl Jobs {
     }
 
     pub(super) fn receipts(&self, limit: usize) -> Vec<Receipt> {
-        self.receipts
-            .values()
-            .rev()
-            .take(limit)
-            .map(|kept| kept.receipt.clone())
-            .collect()
+        let newest = self.made.values().rev().take(limit);
+        newest.filter_map(|id| self.receipt(id)).collect()
     }
 
     pub(super) fn collect_receipts(&mut self, now: Duration) -> u64 {
         let before = self.receipts.len();
-        self.receipts
-            .retain(|_, kept| kept.finished.is_none_or(|at| at + RECEIPTS_KEPT > now));
+        self.receipts.retain(|_, kept| {
+            let is_kept = kept.finished.is_none_or(|at| at + RECEIPTS_KEPT > now);
+            if !is_kept {
+                self.made.remove(&kept.sequence);
+            }
+            is_kept
+        });
         (before - self.receipts.len()) as u64
     }
 

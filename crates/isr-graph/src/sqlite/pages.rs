@@ -47,16 +47,17 @@ pub(super) fn decode<'a>(record: &'a [u8], page: &str) -> Result<Record<'a>, Fai
 pub(super) fn add_tags(write: &mut Write<'_>, bind: &Bind) -> Result<(), Failure> {
     let ends = ends(write.now, bind.lifetime, write.options.ends_unit);
     let url = bind.url.as_str();
+    let generation = bind.generation.within(write.state.current().epoch);
     if let Some((page, stored)) = find(write.connection, url)? {
         let mut record = decode(&stored, url)?;
-        let merged = record.merge(&bind.tags, bind.generation, ends);
+        let merged = record.merge(&bind.tags, generation, ends);
         if merged.changed {
             store_record(write, page, &record)?;
         }
         add_edges(write, page, &merged)
     } else {
-        let mut record = Record::new(bind.generation, ends);
-        let merged = record.merge(&bind.tags, bind.generation, ends);
+        let mut record = Record::new(generation, ends);
+        let merged = record.merge(&bind.tags, generation, ends);
         let page = insert(write, url, &record)?;
         add_edges(write, page, &merged)
     }

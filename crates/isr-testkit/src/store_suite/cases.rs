@@ -3,4 +3,5 @@
 pub use super::budget::*;
 pub use super::graph::*;
 pub use super::jobs::*;
+pub use super::judging::*;
 pub use super::news::*;

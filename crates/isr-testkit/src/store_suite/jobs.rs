@@ -9,7 +9,7 @@ use isr_core::{
 };
 
 use super::StoreFixture;
-use super::make::{LONG_LEASE, generation, page, revalidate, work, worker};
+use super::make::{LONG_LEASE, generation, page, receipt_for, revalidate, work, worker};
 
 const SHORT: Duration = Duration::from_millis(50);
 const LONGER: Duration = Duration::from_millis(60);
@@ -216,6 +216,22 @@ pub async fn receipts_come_newest_first(fixture: &impl StoreFixture) {
             .unwrap(),
         None
     );
+}
+
+pub async fn receipts_come_newest_first_whatever_their_names(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    let ids = ["67", "e0", "03"].map(|head| {
+        let text = format!("{head}000000-0000-4000-8000-000000000000");
+        text.parse().unwrap()
+    });
+    for id in ids {
+        let receipt = receipt_for(&["a"]).with_id(id);
+        store.invalidate(receipt).await.unwrap();
+        fixture.pass(Duration::from_millis(2)).await;
+    }
+    let found = store.receipts(2).await.unwrap();
+    let found: Vec<_> = found.iter().map(|receipt| receipt.id).collect();
+    assert_eq!(found, [ids[2], ids[1]]);
 }
 
 pub async fn a_page_queued_twice_is_claimed_once(fixture: &impl StoreFixture) {

@@ -4,6 +4,7 @@ mod budget;
 pub mod cases;
 mod graph;
 mod jobs;
+mod judging;
 pub mod make;
 mod news;
 
@@ -60,6 +61,7 @@ macro_rules! store_behaviour {
             every_kind_of_target_supersedes_renders_under_way,
             a_hard_revalidation_outranks_a_soft_one,
             a_bind_of_another_epoch_is_superseded,
+            a_bind_of_another_epoch_does_not_make_its_page_newer,
             a_generation_from_the_future_is_superseded,
             binds_of_one_call_are_judged_one_by_one,
             each_revalidation_moves_the_position,
@@ -79,6 +81,7 @@ macro_rules! store_behaviour {
             a_finished_revalidation_keeps_its_receipt,
             a_dead_revalidation_can_be_replayed,
             receipts_come_newest_first,
+            receipts_come_newest_first_whatever_their_names,
             a_page_queued_twice_is_claimed_once,
             a_page_is_not_worked_on_before_all_that_queued_it_is_due,
             a_page_in_flight_stays_so_when_it_is_superseded_too,

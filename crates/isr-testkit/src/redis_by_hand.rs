@@ -1,0 +1,225 @@
+//! A real Redis whose time is moved by hand.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::RedisServer;
+
+/// What a script asks the server for to learn the time, and what it asks for here. Both answer with
+/// seconds and microseconds.
+const REAL_TIME: &str = "'TIME'";
+const HAND_TIME: &str = "'MGET', 'hand:seconds', 'hand:micros'";
+
+/// Sets the time, and lets so much of every key's life pass.
+const SET_TIME: &str = "
+redis.call('MSET', 'hand:seconds', ARGV[1], 'hand:micros', ARGV[2])
+if ARGV[3] == '0' then return 0 end
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 then redis.call('PEXPIRE', key, left - tonumber(ARGV[3])) end
+end
+return 0";
+
+/// Anything shorter is not taken off the lives of keys.
+const LIFE_UNIT: Duration = Duration::from_secs(1);
+
+/// A Redis server for tests behind a listener that changes one thing: scripts that ask for the time learn
+/// what was set last. So leases end when a test wants them to, and nothing has to be waited for.
+///
+/// Only scripts that are loaded and then called by their SHA see this time.
+#[derive(Debug)]
+pub struct RedisByHand {
+    server: RedisServer,
+    address: SocketAddr,
+    now: Mutex<Duration>,
+    accepting: JoinHandle<()>,
+}
+
+impl RedisByHand {
+    /// Starts a server, at some whole second.
+    pub async fn start() -> Self {
+        let server = RedisServer::start().await;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let scripts = Scripts::new(server.port());
+        let by_hand = Self {
+            accepting: tokio::spawn(accept(listener, server.port(), scripts)),
+            address,
+            server,
+            now: Mutex::new(Duration::from_secs(1_700_000_000)),
+        };
+        by_hand.pass(Duration::ZERO).await;
+        by_hand
+    }
+
+    /// Where clients connect to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// Forgets everything but the time.
+    pub async fn clear(&self) {
+        self.server.execute(&["FLUSHALL"]).await;
+        self.pass(Duration::ZERO).await;
+    }
+
+    /// Moves time on, in whole microseconds.
+    pub async fn pass(&self, duration: Duration) {
+        let now = {
+            let mut now = self.now.lock();
+            *now += duration;
+            *now
+        };
+        let seconds = now.as_secs().to_string();
+        let micros = now.subsec_micros().to_string();
+        let lived = if duration < LIFE_UNIT {
+            0
+        } else {
+            duration.as_millis()
+        };
+        let set = ["EVAL", SET_TIME, "0", &seconds, &micros, &lived.to_string()];
+        let answer = self.server.execute(&set).await;
+        assert_eq!(answer, ":0", "the time was not set");
+    }
+}
+
+impl Drop for RedisByHand {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, server: u16, scripts: Scripts) {
+    while let Ok((client, _)) = listener.accept().await {
+        let scripts = scripts.clone();
+        tokio::spawn(async move {
+            // A connection that breaks is the client's to notice.
+            let _ = serve(client, server, scripts).await;
+        });
+    }
+}
+
+async fn serve(client: TcpStream, server: u16, scripts: Scripts) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let server = connect(server).await?;
+    let (from_client, mut to_client) = client.into_split();
+    let (mut from_server, to_server) = server.into_split();
+    tokio::select! {
+        ended = forward(from_client, to_server, &scripts) => ended,
+        ended = tokio::io::copy(&mut from_server, &mut to_client) => ended.map(drop),
+    }
+}
+
+async fn connect(server: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Passes commands on, and the scripts among them changed.
+async fn forward(from: OwnedReadHalf, mut to: OwnedWriteHalf, scripts: &Scripts) -> io::Result<()> {
+    let mut from = BufReader::new(from);
+    while let Some(mut command) = read_command(&mut from).await? {
+        match command.as_mut_slice() {
+            [script, load, code] if is(script, "SCRIPT") && is(load, "LOAD") => {
+                *code = scripts.change(code).await?;
+            }
+            [evalsha, sha, ..] if is(evalsha, "EVALSHA") => scripts.rename(sha),
+            _ => {}
+        }
+        to.write_all(&write_command(&command)).await?;
+    }
+    Ok(())
+}
+
+fn is(word: &[u8], name: &str) -> bool {
+    word.eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// The SHA of every script as clients know it, and as it is here.
+#[derive(Clone, Debug)]
+struct Scripts {
+    server: u16,
+    names: Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl Scripts {
+    fn new(server: u16) -> Self {
+        Self {
+            server,
+            names: Arc::default(),
+        }
+    }
+
+    async fn change(&self, code: &[u8]) -> io::Result<Vec<u8>> {
+        let text = String::from_utf8_lossy(code);
+        let changed = text.replace(REAL_TIME, HAND_TIME).into_bytes();
+        let names = (self.sha_of(code).await?, self.sha_of(&changed).await?);
+        self.names.lock().insert(names.0, names.1);
+        Ok(changed)
+    }
+
+    fn rename(&self, sha: &mut Vec<u8>) {
+        if let Some(name) = self.names.lock().get(sha) {
+            sha.clone_from(name);
+        }
+    }
+
+    /// The server knows how, so nothing here has to.
+    async fn sha_of(&self, code: &[u8]) -> io::Result<Vec<u8>> {
+        let mut stream = BufReader::new(connect(self.server).await?);
+        let ask = b"return redis.sha1hex(ARGV[1])".to_vec();
+        let command = [b"EVAL".to_vec(), ask, b"0".to_vec(), code.to_vec()];
+        stream.write_all(&write_command(&command)).await?;
+        read_bytes(&mut stream).await
+    }
+}
+
+/// A command as clients send it: an array of strings. `None` at the end of the connection.
+async fn read_command(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Vec<Vec<u8>>>> {
+    let mut line = String::new();
+    if from.read_line(&mut line).await? == 0 {
+        return Ok(None);
+    }
+    let mut command = Vec::new();
+    for _ in 0..number(&line, '*')? {
+        command.push(read_bytes(from).await?);
+    }
+    Ok(Some(command))
+}
+
+async fn read_bytes(from: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Vec<u8>> {
+    let mut line = String::new();
+    from.read_line(&mut line).await?;
+    let mut bytes = vec![0; number(&line, '$')? + 2];
+    from.read_exact(&mut bytes).await?;
+    bytes.truncate(bytes.len() - 2);
+    Ok(bytes)
+}
+
+fn number(line: &str, kind: char) -> io::Result<usize> {
+    let number = line.trim_end().strip_prefix(kind);
+    number
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| io::Error::other(format!("{line:?} is not expected")))
+}
+
+fn write_command(command: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
+    for word in command {
+        bytes.extend(format!("${}\r\n", word.len()).into_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend(b"\r\n");
+    }
+    bytes
+}

@@ -1,0 +1,203 @@
+//! Random operations. What comes first in a choice is what a failing case is shortened to.
+
+use std::time::Duration;
+
+use isr_core::{Mode, PageReason};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::operation::{
+    Aim, BUCKETS, Back, Kind, Left, Look, Name, Operation, PAGES, PROCESSES, Queued, Rendered,
+    TAGS, When,
+};
+
+/// The most steps of a case.
+const STEPS: usize = 60;
+
+/// Different revalidations of a case.
+const NAMES: u8 = 10;
+
+/// A case: what is done, step by step.
+pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    vec(operation(), 1..STEPS)
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        3 => passing().prop_map(Operation::Pass),
+        5 => few(rendered()).prop_map(Operation::Bind),
+        1 => few(select(&PAGES)).prop_map(Operation::Unbind),
+        5 => invalidate(),
+        4 => (few(queued()), delay())
+            .prop_map(|(pages, delay)| Operation::QueuePages { pages, delay }),
+        6 => claim(),
+        5 => on_claims(),
+        2 => elsewhere(),
+        6 => look().prop_map(Operation::Look),
+    ]
+}
+
+fn invalidate() -> impl Strategy<Value = Operation> {
+    (name(), aim(), mode()).prop_map(|(name, targets, mode)| Operation::Invalidate {
+        name,
+        targets,
+        mode,
+    })
+}
+
+fn claim() -> impl Strategy<Value = Operation> {
+    let kind = prop_oneof![2 => Just(Kind::Pages), 1 => Just(Kind::Revalidations)];
+    (kind, select(&PROCESSES), select(&[1, 2, 9]), lease()).prop_map(
+        |(kind, worker, limit, lease)| Operation::Claim {
+            kind,
+            worker,
+            limit,
+            lease,
+        },
+    )
+}
+
+/// What is done with claims, whether they hold or are lost.
+fn on_claims() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        4 => few((back(), left())).prop_map(Operation::LeavePages),
+        3 => (back(), left()).prop_map(|(claim, how)| Operation::Leave { claim, how }),
+        1 => (few(back()), lease())
+            .prop_map(|(claims, lease)| Operation::RenewPages { claims, lease }),
+        1 => (back(), 0..3_u32, lease())
+            .prop_map(|(claim, looks, lease)| Operation::Save { claim, looks, lease }),
+        1 => select(&PROCESSES).prop_map(Operation::HandBack),
+        1 => few(select(&PAGES)).prop_map(Operation::ReplayPages),
+        1 => few(name()).prop_map(Operation::ReplayRevalidations),
+    ]
+}
+
+fn elsewhere() -> impl Strategy<Value = Operation> {
+    let patience = select(&[0, 10, 100]).prop_map(Duration::from_secs);
+    prop_oneof![
+        select(&[1, 3, 100]).prop_map(|limit| Operation::Collect { limit }),
+        (select(&PROCESSES), when(), lease()).prop_map(|(sender, clean, lease)| {
+            Operation::Report {
+                sender,
+                clean,
+                lease,
+            }
+        }),
+        select(&PROCESSES).prop_map(Operation::Dismiss),
+        (select(&BUCKETS), 1..5_u32, patience).prop_map(|(bucket, tokens, patience)| {
+            Operation::Take {
+                bucket,
+                tokens,
+                patience,
+            }
+        }),
+        (select(&BUCKETS), delay()).prop_map(|(bucket, pause)| Operation::Pause { bucket, pause }),
+    ]
+}
+
+fn look() -> impl Strategy<Value = Look> {
+    let limit = || select(&[1, 2, 3, 100]);
+    prop_oneof![
+        Just(Look::Position),
+        Just(Look::Depth),
+        Just(Look::Statistics),
+        Just(Look::Senders),
+        Just(Look::DeadLetters),
+        limit().prop_map(|limit| Look::Receipts { limit }),
+        name().prop_map(Look::Receipt),
+        select(&PAGES).prop_map(Look::TagsFor),
+        (aim(), limit()).prop_map(|(target, limit)| Look::UrlsFor { target, limit }),
+        (when(), limit()).prop_map(|(after, limit)| Look::News { after, limit }),
+        when().prop_map(|at| Look::Outstanding { at }),
+    ]
+}
+
+fn rendered() -> impl Strategy<Value = Rendered> {
+    let tags = subsequence(&TAGS[..], 0..4);
+    (select(&PAGES), any::<bool>(), tags, when(), lifetime()).prop_map(
+        |(page, variant, tags, when, lifetime)| Rendered {
+            page,
+            variant,
+            tags,
+            when,
+            lifetime,
+        },
+    )
+}
+
+fn queued() -> impl Strategy<Value = Queued> {
+    let reason = select(&[PageReason::InFlight, PageReason::Superseded]);
+    (select(&PAGES), when(), reason).prop_map(|(page, when, reason)| Queued { page, when, reason })
+}
+
+fn aim() -> impl Strategy<Value = Aim> {
+    prop_oneof![
+        4 => subsequence(&TAGS[..], 1..3).prop_map(Aim::Tags),
+        2 => select(&PAGES).prop_map(Aim::Url),
+        2 => select(&PAGES).prop_map(Aim::Prefix),
+        1 => select(&["a.example", "b.example", "c.example"]).prop_map(Aim::Host),
+        1 => Just(Aim::Everything),
+    ]
+}
+
+fn when() -> impl Strategy<Value = When> {
+    prop_oneof![
+        6 => Just(When::Now),
+        6 => (1..4_u64).prop_map(When::Before),
+        1 => (1..3_u64).prop_map(When::After),
+        1 => (0..3_u64).prop_map(When::OtherEpoch),
+    ]
+}
+
+fn left() -> impl Strategy<Value = Left> {
+    prop_oneof![
+        3 => Just(Left::Done),
+        2 => (delay(), any::<bool>()).prop_map(|(delay, failed)| Left::Later { delay, failed }),
+        2 => Just(Left::Dead),
+    ]
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    select(&[Mode::Soft, Mode::Hard])
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    (0..NAMES).prop_map(Name)
+}
+
+fn back() -> impl Strategy<Value = Back> {
+    (0..5_usize).prop_map(Back)
+}
+
+/// Mostly one, so that it is mostly clear which job is due first.
+fn few<T: std::fmt::Debug + 'static>(
+    one: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = Vec<T>> {
+    let one = one.boxed();
+    prop_oneof![3 => vec(one.clone(), 1), 1 => vec(one, 2..4)]
+}
+
+/// Steps of ten seconds, in the midst of which the shorter lifetimes end: a store may keep a pair for up
+/// to two seconds longer. After the odd one, what was put off just before is due at this very moment. A
+/// day is how long receipts are kept.
+fn passing() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        6 => Just(Duration::from_secs(10)),
+        3 => Just(Duration::from_secs(30)),
+        1 => Just(Duration::from_millis(9_998)),
+        1 => Just(Duration::from_hours(24)),
+    ]
+}
+
+fn lifetime() -> impl Strategy<Value = Duration> {
+    select(&[3_605, 25, 5, 0]).prop_map(Duration::from_secs)
+}
+
+fn lease() -> impl Strategy<Value = Duration> {
+    select(&[30, 10]).prop_map(Duration::from_secs)
+}
+
+fn delay() -> impl Strategy<Value = Duration> {
+    select(&[0, 10, 30]).prop_map(Duration::from_secs)
+}

@@ -1,0 +1,229 @@
+//! What a store answers to questions, in words that all stores have in common.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use isr_core::{
+    Cursor, Generation, PageWork, Partition, Position, Receipt, SenderState, StoreError, Target,
+};
+
+use super::operation::{Aim, Look, When};
+use super::side::{Side, id, page, targets};
+
+/// More than anything of a case needs to come to its end.
+const ROUNDS: usize = 1_000;
+
+/// A store may forget a sender that has been dead for so long.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
+
+impl Side {
+    pub(super) async fn look(&self, look: &Look) -> Result<String, StoreError> {
+        match look {
+            Look::Position => {
+                let position = self.store.position().await?;
+                Ok(self.show_position(&position))
+            }
+            Look::Depth => Ok(format!("{:?}", self.store.depth().await?)),
+            Look::Statistics => self.statistics().await,
+            Look::Senders => self.senders().await,
+            Look::DeadLetters => self.dead_letters().await,
+            Look::Receipts { limit } => {
+                let receipts = self.store.receipts(*limit).await?;
+                let shown = receipts.iter().map(|receipt| self.show_receipt(receipt));
+                Ok(shown.collect::<Vec<_>>().join("\n"))
+            }
+            Look::Receipt(name) => {
+                let receipt = self.store.receipt(&id(*name)).await?;
+                Ok(
+                    receipt
+                        .map_or_else(|| "none".to_owned(), |receipt| self.show_receipt(&receipt)),
+                )
+            }
+            Look::TagsFor(url) => self.tags_for(url).await,
+            Look::UrlsFor { target, limit } => self.urls_for(target, *limit).await,
+            Look::News { after, limit } => self.news(*after, *limit).await,
+            Look::Outstanding { at } => {
+                let position = self.position(*at).await?;
+                let count = self.store.pages_outstanding(&position).await?;
+                // In another history, the store may count what it likes.
+                if position.epoch != self.epoch {
+                    return Ok(String::new());
+                }
+                Ok(count.to_string())
+            }
+        }
+    }
+
+    async fn statistics(&self) -> Result<String, StoreError> {
+        let found = self.store.statistics(20).await?;
+        Ok(format!(
+            "{} pages, {} tags, {} pairs, at {}, largest {:?}",
+            found.pages,
+            found.tags,
+            found.edges,
+            alike(&found.generations),
+            found.largest_tags
+        ))
+    }
+
+    async fn senders(&self) -> Result<String, StoreError> {
+        let mut senders = self.store.senders().await?;
+        senders.retain(|sender| !self.is_long_dead(sender));
+        senders.sort_by(|one, other| one.report.id.cmp(&other.report.id));
+        let shown = senders.iter().map(|SenderState { report, alive }| {
+            let clean = self.show_position(&report.clean);
+            format!("{} is clean up to {clean}, alive: {alive}", report.id)
+        });
+        Ok(shown.collect::<Vec<_>>().join("\n"))
+    }
+
+    fn is_long_dead(&self, sender: &SenderState) -> bool {
+        let ends = self.leases.get(&sender.report.id);
+        ends.is_none_or(|&ends| ends + FORGOTTEN_AFTER <= self.now)
+    }
+
+    async fn dead_letters(&self) -> Result<String, StoreError> {
+        let letters = self.store.dead_letters(100).await?;
+        let mut shown: Vec<String> = letters.iter().map(|letter| format!("{letter:?}")).collect();
+        shown.sort();
+        Ok(shown.join("\n"))
+    }
+
+    async fn tags_for(&self, url: &str) -> Result<String, StoreError> {
+        let Some(known) = self.store.tags_for(&page(url)).await? else {
+            return Ok("unknown".to_owned());
+        };
+        let ends: BTreeMap<_, _> = known
+            .tags
+            .iter()
+            .map(|bound| (bound.tag.as_str(), coarse(bound.expires_in)))
+            .collect();
+        Ok(format!("{ends:?} at {}", self.show(known.generation)))
+    }
+
+    async fn urls_for(&self, aim: &Aim, limit: usize) -> Result<String, StoreError> {
+        let mut shown = Vec::new();
+        for target in targets(aim) {
+            shown.push(self.walk(&target, limit).await?);
+        }
+        Ok(shown.join("\n"))
+    }
+
+    async fn walk(&self, target: &Target, limit: usize) -> Result<String, StoreError> {
+        let (mut found, mut cursor) = (BTreeSet::new(), None::<Cursor>);
+        for _ in 0..ROUNDS {
+            let chunk = self.store.urls_for(target, cursor.as_ref(), limit).await?;
+            found.extend(chunk.urls.iter().map(ToString::to_string));
+            cursor = chunk.next;
+            if cursor.is_none() {
+                return Ok(format!("{found:?}"));
+            }
+        }
+        Ok("the walk does not end".to_owned())
+    }
+
+    async fn news(&self, after: When, limit: usize) -> Result<String, StoreError> {
+        let mut at = self.position(after).await?;
+        let partitions = at.partitions();
+        let mut heard: BTreeMap<Partition, Vec<String>> = (0..partitions)
+            .map(|partition| (Partition(partition), Vec::new()))
+            .collect();
+        for _ in 0..ROUNDS {
+            let news = self.store.news_since(&at, limit).await?;
+            if news.gap {
+                return Ok(format!(
+                    "a gap up to {}",
+                    self.show_position(&news.position)
+                ));
+            }
+            for one in &news.heard {
+                let shown = format!(
+                    "{} is {} of {:?}, {}",
+                    one.id,
+                    one.number,
+                    one.targets,
+                    one.mode.as_str()
+                );
+                heard.entry(one.partition).or_default().push(shown);
+            }
+            at = news.position;
+            if !news.more {
+                let all: Vec<_> = heard.into_values().collect();
+                return Ok(format!(
+                    "{}, up to {}",
+                    alike(&all),
+                    self.show_position(&at)
+                ));
+            }
+        }
+        Ok("the news do not end".to_owned())
+    }
+
+    pub(super) fn show(&self, generation: Generation) -> String {
+        if generation.epoch == self.epoch {
+            generation.number.to_string()
+        } else {
+            format!("{} elsewhere", generation.number)
+        }
+    }
+
+    fn show_position(&self, position: &Position) -> String {
+        let place = if position.epoch == self.epoch {
+            "here"
+        } else {
+            "elsewhere"
+        };
+        format!("{} {place}", alike(position.numbers()))
+    }
+
+    /// Shortly, unless there is more in it than a case puts there.
+    pub(super) fn show_receipt(&self, receipt: &Receipt) -> String {
+        let position = receipt.position.as_ref();
+        let position = position.map(|position| self.show_position(position));
+        let Receipt {
+            id,
+            targets,
+            options,
+            source,
+            failures,
+            error,
+            progress,
+            ..
+        } = receipt;
+        let mut plain = Receipt::new(targets.clone(), options.clone(), *source).with_id(*id);
+        plain.position.clone_from(&receipt.position);
+        (plain.failures, plain.error) = (*failures, error.clone());
+        plain.progress.looks = progress.looks;
+        let looks = progress.looks;
+        let rest = (plain != *receipt).then_some(receipt);
+        format!(
+            "{id} at {position:?}: {targets:?}, {options:?}, {failures} failures, {error:?}, {looks} looks, {rest:?}"
+        )
+    }
+
+    pub(super) fn show_work(&self, work: &PageWork) -> String {
+        format!(
+            "{}, {:?}, at {}, for those from {}",
+            work.url,
+            work.reason,
+            self.show(work.generation),
+            self.show(work.oldest)
+        )
+    }
+}
+
+/// What all partitions say alike: they all count the same revalidations.
+fn alike<T: PartialEq + std::fmt::Debug>(each: &[T]) -> String {
+    match each {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => format!("{first:?}"),
+        _ => format!("{each:?}"),
+    }
+}
+
+/// How long something lives, as coarsely as every store keeps it.
+fn coarse(left: Duration) -> String {
+    match left.as_secs() {
+        seconds @ 0..60 => format!("{} to {} s", seconds / 10 * 10, seconds / 10 * 10 + 10),
+        _ => "long".to_owned(),
+    }
+}
