@@ -8,6 +8,9 @@ use crate::workspace::Workspace;
 /// Seeds that CI runs.
 const SEEDS: u64 = 2_000;
 
+/// Seeds that CI runs a second time, to see that they come out the same.
+const TWICE: u64 = 200;
+
 /// What is simulated.
 #[derive(Args)]
 pub(crate) struct Sim {
@@ -23,9 +26,10 @@ pub(crate) fn run(workspace: &Workspace, sim: &Sim) -> anyhow::Result<()> {
     simulate(workspace, sim.seeds, &sim.arguments)
 }
 
-/// Runs as many seeds as CI does, and shows that with each rule left out they would find it.
+/// Runs as many seeds as CI does, and shows that they replay and that each rule left out would be found.
 pub(crate) fn run_and_mutate(workspace: &Workspace) -> anyhow::Result<()> {
     simulate(workspace, SEEDS, &[])?;
+    simulate(workspace, TWICE, &["--twice".to_owned()])?;
     simulate(workspace, SEEDS, &["--mutations".to_owned()])
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "its findings are its output")]
 
+use std::ops::Range;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,6 +26,9 @@ struct Arguments {
     /// Leaves each rule out in turn, and fails unless each is found.
     #[arg(long, conflicts_with_all = ["seed", "without"])]
     mutations: bool,
+    /// Runs each seed twice instead, and fails unless it comes out the same.
+    #[arg(long, conflicts_with_all = ["seed", "without", "mutations"])]
+    twice: bool,
     /// Prints what happened in the seed, whether it fails or not, and does not make it shorter.
     #[arg(long, requires = "seed")]
     whole: bool,
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let good = if let Some(seed) = arguments.seed {
         replay(seed, arguments.without, arguments.whole)
+    } else if arguments.twice {
+        twice(&arguments)
     } else if arguments.mutations {
         mutations(arguments.seeds)
     } else {
@@ -46,9 +52,24 @@ fn main() -> ExitCode {
     }
 }
 
+fn seeds(arguments: &Arguments) -> Range<u64> {
+    arguments.from..arguments.from.saturating_add(arguments.seeds)
+}
+
+/// Whether every seed comes out the same twice.
+fn twice(arguments: &Arguments) -> bool {
+    for seed in seeds(arguments) {
+        if let Some(line) = Scenario::of(seed, None).differs_from_itself() {
+            println!("seed {seed} comes out otherwise the second time, from line {line} on");
+            return false;
+        }
+    }
+    println!("{:>12}  seeds came out the same twice", arguments.seeds);
+    true
+}
+
 fn many(arguments: &Arguments) -> bool {
-    let end = arguments.from.saturating_add(arguments.seeds);
-    let tally = run_many(arguments.from..end, arguments.without);
+    let tally = run_many(seeds(arguments), arguments.without);
     print_tally(&tally);
     match tally.failed {
         Some(seed) => replay(seed, arguments.without, false),

@@ -62,6 +62,16 @@ impl Scenario {
         }
     }
 
+    /// Lives it through twice, and says in which line of their journals the two runs differ first.
+    #[must_use]
+    pub fn differs_from_itself(&self) -> Option<usize> {
+        let scenario = self.clone().with_journal();
+        let (once, again) = (scenario.run().journal, scenario.run().journal);
+        let differs = once.iter().zip(&again).position(|(a, b)| a != b);
+        let shorter = once.len().min(again.len());
+        differs.or((once.len() != again.len()).then_some(shorter))
+    }
+
     /// Lives it through, on this thread.
     #[must_use]
     pub fn run(&self) -> Outcome {
