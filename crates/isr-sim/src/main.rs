@@ -109,7 +109,9 @@ fn replay(seed: u64, without: Option<Rule>, whole: bool) -> bool {
         shortest.steps.len()
     );
     print_journal(&shortest.with_journal().run());
-    println!("replay it with `cargo xtask sim --seed {seed}`");
+    let left_out = without.map(|rule| format!(" --without {}", rule.as_str()));
+    let left_out = left_out.unwrap_or_default();
+    println!("replay it with `cargo xtask sim --seed {seed}{left_out}`");
     false
 }
 
