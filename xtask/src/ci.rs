@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::workspace::Workspace;
-use crate::{clippy, demo, deny, doc, e2e, fmt, test, tidy};
+use crate::{clippy, demo, deny, doc, e2e, fmt, sim, test, tidy};
 
 /// Runs every step, also after one has failed: each finding is worth having from one run.
 pub(crate) fn run(workspace: &Workspace) -> ExitCode {
@@ -17,6 +17,7 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
         step("test", || {
             test::run(workspace, test::Extent::Full, &mut counts)
         }),
+        step("sim", || sim::run_and_mutate(workspace)),
         step("demo", || demo::run(workspace)),
         step("e2e", || e2e::run(workspace)),
         step("deny", || deny::run(workspace)),

@@ -25,6 +25,7 @@ mod e2e;
 mod feature_sets;
 mod fmt;
 mod run;
+mod sim;
 mod system;
 mod test;
 mod test_report;
@@ -60,6 +61,8 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Simulates many worlds in which everything fails that can, and checks that no invalidation is lost.
+    Sim(sim::Sim),
     /// Runs the demo once and checks its timeline.
     Demo,
     /// Runs the program in front of a real site: about 500 pages of HTML, served by nginx.
@@ -97,6 +100,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Tidy => tidy::run(&workspace)?,
         Command::Clippy => clippy::run(&workspace)?,
         Command::Doc => doc::run(&workspace)?,
+        Command::Sim(sim) => sim::run(&workspace, sim)?,
         Command::Demo => demo::run(&workspace)?,
         Command::E2e => e2e::run(&workspace)?,
         Command::Deny => deny::run(&workspace)?,

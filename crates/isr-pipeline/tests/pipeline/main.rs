@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod each_once;
-mod interleavings;
 mod phases;
 mod planning;
 mod refused;

@@ -1,0 +1,164 @@
+//! What all simulated processes share: the store, the rules that hold, and the faults between them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use isr_core::{BindOutcome, Claimed, DeadLetter, Receipt};
+use isr_graph::MemoryStore;
+use isr_pipeline::TokioClock;
+use parking_lot::Mutex;
+use rand::Rng;
+use rand::rngs::StdRng;
+use tokio::time::Instant;
+
+use crate::fault::{Counts, Fault, Faults};
+use crate::random::{below, millis, stream};
+use crate::rule::{Rule, Rules};
+use crate::site::Copy;
+use crate::truth::Truth;
+
+/// How long a tier may take to store what it has received, as its connector states it.
+pub(crate) const SETTLING: Duration = Duration::from_secs(2);
+
+/// How long it takes at most, in milliseconds: what is stated has a margin, and clocks differ by less.
+const STORED_WITHIN: u64 = 1_800;
+
+/// Of how many revalidations one loses its job where that is not one step with moving the generation.
+const ONE_LOST_OF: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Net {
+    pub(crate) seed: u64,
+    pub(crate) rules: Rules,
+    pub(crate) truth: Arc<Truth>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) clock: TokioClock,
+    pub(crate) tiers: usize,
+    faults: Faults,
+    counts: Mutex<Counts>,
+    /// Once the faults have stopped.
+    calm: AtomicBool,
+    store_away_until: Mutex<Instant>,
+    responses: AtomicU64,
+}
+
+impl Net {
+    pub(crate) fn new(
+        (seed, tiers): (u64, usize),
+        rules: Rules,
+        faults: Faults,
+        clock: TokioClock,
+        (store, truth): (Arc<MemoryStore>, Arc<Truth>),
+    ) -> Self {
+        Self {
+            seed,
+            rules,
+            truth,
+            store,
+            clock,
+            tiers,
+            faults,
+            counts: Mutex::default(),
+            calm: AtomicBool::new(false),
+            store_away_until: Mutex::new(Instant::now()),
+            responses: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        *self.counts.lock()
+    }
+
+    /// Whether a fault happens that was drawn; if so it is counted.
+    pub(crate) fn strikes(&self, fault: Fault, drawn: bool) -> bool {
+        let strikes = drawn && self.faults.has(fault) && !self.is_calm();
+        if strikes {
+            self.counts.lock().count(fault);
+        }
+        strikes
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn calm(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+        *self.store_away_until.lock() = Instant::now();
+    }
+
+    pub(crate) fn restart_store(&self, away: Duration) {
+        *self.store_away_until.lock() = Instant::now() + away;
+    }
+
+    pub(crate) fn store_away_for(&self) -> Duration {
+        let until = *self.store_away_until.lock();
+        until.saturating_duration_since(Instant::now())
+    }
+
+    pub(crate) fn next_response(&self) -> u64 {
+        self.responses.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// All bytes of a response have left for the tiers, which store it, or do not.
+    pub(crate) fn send(&self, number: u64, copy: Copy) {
+        let mut random = stream(self.seed, "wire", number);
+        for tier in 0..self.tiers {
+            let (delay, stores) = (wire_delay(&mut random), random.random_bool(0.8));
+            if stores {
+                self.truth.send(number, tier, copy, delay);
+            }
+        }
+    }
+
+    /// A process is gone; what it was sending may be whole or not.
+    pub(crate) fn lose(&self, host: &str) {
+        for (number, copy) in self.truth.orphans(host) {
+            if stream(self.seed, "orphan", number).random_bool(0.7) {
+                self.send(number, copy);
+            }
+        }
+    }
+
+    // What becomes of a call once it has taken effect.
+
+    pub(crate) fn invalidated(&self, receipt: Receipt) -> Receipt {
+        self.truth.accepted(&receipt.id);
+        self.truth.look();
+        receipt
+    }
+
+    pub(crate) fn bound(&self, outcomes: Vec<BindOutcome>) -> Vec<BindOutcome> {
+        self.rules.outcomes(outcomes)
+    }
+
+    /// Jobs that were lost are handed to nobody.
+    pub(crate) fn claimed(&self, mut claimed: Vec<Claimed<Receipt>>) -> Vec<Claimed<Receipt>> {
+        if !self.rules.hold(Rule::AtomicEnqueue) {
+            let name = |claim: &Claimed<Receipt>| self.truth.name(&claim.work.id);
+            claimed.retain(|claim| !name(claim).is_multiple_of(ONE_LOST_OF));
+        }
+        claimed
+    }
+
+    pub(crate) fn saved(&self, (): ()) {
+        self.truth.look();
+    }
+
+    /// The store lists them in no order; a run has to have one.
+    #[expect(clippy::unused_self, reason = "as all that is done with answers")]
+    pub(crate) fn listed(&self, mut letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
+        letters.sort_by_cached_key(|letter| format!("{:?}", letter.job));
+        letters
+    }
+}
+
+/// Mostly soon, and now and then as late as a tier may be.
+fn wire_delay(random: &mut StdRng) -> Duration {
+    if random.random_bool(0.5) {
+        below(random, 100)
+    } else {
+        millis(random.random_range(100..STORED_WITHIN))
+    }
+}

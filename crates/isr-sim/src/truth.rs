@@ -1,0 +1,321 @@
+//! What an observer knows who sees everything, and what must hold of it at every moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use isr_core::{Flight, JobStore as _, Receipt, RevalidationId, Target, TierState};
+use isr_graph::MemoryStore;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::journal::Journal;
+use crate::site::{Copy, Data, Site};
+use crate::violation::{Kind, Violation};
+
+/// A change of the data, and the revalidation made for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Promise {
+    pub(crate) receipt: Receipt,
+    /// What the journal calls it.
+    pub(crate) name: usize,
+    datum: usize,
+    version: u64,
+    /// When the store took it.
+    accepted: Option<Instant>,
+    settled: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    data: Data,
+    since: Instant,
+}
+
+/// A response whose head has left, and whose last byte has not.
+#[derive(Debug)]
+struct Sending {
+    host: String,
+    copy: Copy,
+    flight: Arc<Flight>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    data: Data,
+    promises: Vec<Promise>,
+    /// The version of every datum from which on nothing may be older, since a receipt that says so is
+    /// settled.
+    settled: Data,
+    /// By tier and page.
+    kept: BTreeMap<(usize, usize), Kept>,
+    /// All bytes sent and not yet stored, by the response's number and tier.
+    wires: BTreeMap<(u64, usize), Copy>,
+    /// By the response's number.
+    sending: BTreeMap<u64, Sending>,
+    violation: Option<Violation>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) site: Site,
+    pub(crate) journal: Journal,
+    store: Arc<MemoryStore>,
+    state: Mutex<State>,
+}
+
+impl Truth {
+    pub(crate) fn new(site: Site, journal: Journal, store: Arc<MemoryStore>) -> Self {
+        Self {
+            site,
+            journal,
+            store,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn data(&self) -> Data {
+        self.state.lock().data
+    }
+
+    pub(crate) fn violation(&self) -> Option<Violation> {
+        self.state.lock().violation.clone()
+    }
+
+    /// A datum changes; gives its new version.
+    pub(crate) fn change(&self, datum: usize) -> u64 {
+        let mut state = self.state.lock();
+        state.data[datum] += 1;
+        self.journal
+            .note(format_args!("the data change: {:?}", state.data));
+        state.data[datum]
+    }
+
+    /// A revalidation is going to be asked for, because a datum has come to a version.
+    pub(crate) fn promise(&self, receipt: Receipt, datum: usize, version: u64) {
+        let mut state = self.state.lock();
+        let name = state.promises.len() + 1;
+        state.promises.push(Promise {
+            receipt,
+            name,
+            datum,
+            version,
+            accepted: None,
+            settled: false,
+        });
+    }
+
+    /// What the journal calls a revalidation.
+    pub(crate) fn name(&self, id: &RevalidationId) -> usize {
+        let state = self.state.lock();
+        let found = state.promises.iter().find(|it| it.receipt.id == *id);
+        found.map_or(0, |promise| promise.name)
+    }
+
+    /// The store has taken a revalidation; says which one, the first time.
+    pub(crate) fn accepted(&self, id: &RevalidationId) -> Option<usize> {
+        let mut state = self.state.lock();
+        let mut promises = state.promises.iter_mut();
+        let promise = promises.find(|it| it.receipt.id == *id)?;
+        if promise.accepted.is_some() {
+            return None;
+        }
+        promise.accepted = Some(Instant::now());
+        let (name, datum, version) = (promise.name, promise.datum, promise.version);
+        self.journal.note(format_args!(
+            "revalidation {name} is made: datum {datum} is at {version}"
+        ));
+        Some(name)
+    }
+
+    /// The head of a response leaves.
+    pub(crate) fn leaves(&self, number: u64, host: &str, copy: Copy, flight: &Arc<Flight>) {
+        let sending = Sending {
+            host: host.to_owned(),
+            copy,
+            flight: Arc::clone(flight),
+        };
+        self.state.lock().sending.insert(number, sending);
+        self.look();
+    }
+
+    /// The last byte of a response has left, or nothing more of it leaves.
+    pub(crate) fn left(&self, number: u64) {
+        self.state.lock().sending.remove(&number);
+    }
+
+    /// The responses that a process was sending when it died, and was still allowed to send.
+    pub(crate) fn orphans(&self, host: &str) -> Vec<(u64, Copy)> {
+        let sending = &mut self.state.lock().sending;
+        let orphans = sending
+            .iter()
+            .filter(|(_, it)| it.host == host && it.flight.may_go_on());
+        let orphans = orphans.map(|(number, it)| (*number, it.copy)).collect();
+        sending.retain(|_, it| it.host != host);
+        orphans
+    }
+
+    /// All bytes of a response have left: a tier stores it a while later.
+    pub(crate) fn send(self: &Arc<Self>, number: u64, tier: usize, copy: Copy, delay: Duration) {
+        self.state.lock().wires.insert((number, tier), copy);
+        let truth = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            truth.look();
+            truth.state.lock().wires.remove(&(number, tier));
+            truth.store_at(tier, copy);
+        });
+    }
+
+    fn store_at(&self, tier: usize, copy: Copy) {
+        let Copy { page, data } = copy;
+        self.journal
+            .note(format_args!("cdn{tier} stores page {page} of {data:?}"));
+        let since = Instant::now();
+        let kept = Kept { data, since };
+        self.state.lock().kept.insert((tier, page), kept);
+        self.look();
+    }
+
+    /// Somebody visits a page at a tier; what it lacks it takes from the one nearer the origin.
+    pub(crate) fn visit(&self, tier: usize, page: usize) {
+        let found = {
+            let state = self.state.lock();
+            let here = state.kept.contains_key(&(tier, page));
+            let nearer = tier.checked_sub(1).map(|nearer| (nearer, page));
+            nearer
+                .and_then(|key| state.kept.get(&key))
+                .filter(|_| !here)
+                .map(|kept| kept.data)
+        };
+        if let Some(data) = found {
+            self.store_at(tier, Copy { page, data });
+        }
+    }
+
+    /// Carries a purge out.
+    pub(crate) fn forget(&self, tier: usize, targets: &[Target]) {
+        self.look();
+        let shown: Vec<String> = targets.iter().map(Target::to_string).collect();
+        self.journal
+            .note(format_args!("cdn{tier} is purged of {}", shown.join(" ")));
+        let mut state = self.state.lock();
+        state
+            .kept
+            .retain(|&(at, page), _| at != tier || !self.site.concerns(targets, page));
+    }
+
+    /// Notes a violation when something is not as a receipt says.
+    pub(crate) fn look(&self) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        for promise in &mut state.promises {
+            if promise.settled || promise.accepted.is_none() {
+                continue;
+            }
+            let Some(receipt) = receipt_of(&self.store, promise) else {
+                continue;
+            };
+            if receipt.settled {
+                promise.settled = true;
+                let name = promise.name;
+                self.journal
+                    .note(format_args!("revalidation {name} is settled"));
+                let settled = &mut state.settled[promise.datum];
+                *settled = promise.version.max(*settled);
+            }
+            if let Some(violation) = self.too_early(&state.kept, promise, &receipt) {
+                state.violation.get_or_insert(violation);
+            }
+        }
+        if let Some(what) = self.older_than_settled(state) {
+            let settled = &state.settled[..self.site.data];
+            let text = format!("{settled:?} is settled, and older is {what}");
+            state
+                .violation
+                .get_or_insert(Violation::new(Kind::Settled, text));
+        }
+    }
+
+    /// A tier that counts as confirmed and keeps something from before the revalidation.
+    fn too_early(
+        &self,
+        kept: &BTreeMap<(usize, usize), Kept>,
+        promise: &Promise,
+        receipt: &Receipt,
+    ) -> Option<Violation> {
+        let confirmed = receipt
+            .tiers
+            .iter()
+            .filter(|tier| matches!(tier.state, TierState::Confirmed | TierState::Settled));
+        let tiers: Vec<usize> = confirmed
+            .filter_map(|tier| tier.connector.strip_prefix("cdn")?.parse().ok())
+            .collect();
+        let targets = promise.receipt.targets.as_slice();
+        let from_before = kept.iter().find(|&(&(tier, page), kept)| {
+            Some(kept.since) < promise.accepted
+                && tiers.contains(&tier)
+                && self.site.concerns(targets, page)
+        });
+        from_before.map(|(&(tier, page), _)| {
+            let name = promise.name;
+            let text = format!(
+                "revalidation {name} is confirmed for cdn{tier}, which still keeps page {page} from before it"
+            );
+            Violation::new(Kind::Confirmed, text)
+        })
+    }
+
+    fn older_than_settled(&self, state: &State) -> Option<String> {
+        let old = |copy: Copy| self.site.is_older(copy, &state.settled);
+        let kept = state.kept.iter().find_map(|(&(tier, page), kept)| {
+            let data = kept.data;
+            old(Copy { page, data }).then(|| format!("page {page} of {data:?} at cdn{tier}"))
+        });
+        let wires = state.wires.iter().find(|(_, copy)| old(**copy));
+        let wire = wires.map(|((_, tier), copy)| format!("{copy:?} on its way to cdn{tier}"));
+        let sending = state
+            .sending
+            .values()
+            .find(|it| old(it.copy) && it.flight.may_go_on());
+        let sending = sending.map(|it| format!("{:?}, which {} still sends", it.copy, it.host));
+        kept.or(wire).or(sending)
+    }
+
+    /// What a tier keeps in the end that is not the newest.
+    pub(crate) fn outdated(&self) -> Option<Violation> {
+        let state = self.state.lock();
+        let newest = &state.data;
+        let found = state.kept.iter().find(|&(&(_, page), kept)| {
+            let data = kept.data;
+            self.site.is_older(Copy { page, data }, newest)
+        });
+        found.map(|((tier, page), kept)| {
+            let data = kept.data;
+            let text = format!(
+                "in the end cdn{tier} keeps page {page} of {data:?}, and {newest:?} is the newest"
+            );
+            Violation::new(Kind::OldAtATier, text)
+        })
+    }
+
+    /// Revalidations that are not settled, as far as the store has taken them.
+    pub(crate) fn unsettled(&self) -> Vec<usize> {
+        let state = self.state.lock();
+        let unsettled = state.promises.iter().filter(|promise| !promise.settled);
+        unsettled.map(|promise| promise.name).collect()
+    }
+
+    /// Whether nothing is being sent or stored.
+    pub(crate) fn nothing_under_way(&self) -> bool {
+        let state = self.state.lock();
+        state.wires.is_empty() && state.sending.is_empty()
+    }
+}
+
+/// The receipt as the store has it. The store in memory answers at once.
+fn receipt_of(store: &MemoryStore, promise: &Promise) -> Option<Receipt> {
+    let answer = store.receipt(&promise.receipt.id).now_or_never()?;
+    answer.ok().flatten()
+}
