@@ -225,7 +225,7 @@ async fn a_tier_that_says_it_was_the_last_call_for_now_is_left_alone_by_all_work
             ..Capabilities::default()
         },
     );
-    *cdn.pause.lock() = Some(Duration::from_hours(1));
+    *cdn.pause.lock() = Some(Duration::from_mins(10));
     let first = world.revalidate_with(&["post:0"], unwarmed()).await;
     let one = world.start("one");
     world.done(&first).await;
@@ -236,7 +236,7 @@ async fn a_tier_that_says_it_was_the_last_call_for_now_is_left_alone_by_all_work
     let second = world.revalidate_with(&["post:1"], unwarmed()).await;
     world.done(&second).await;
     let waited = world.since(told);
-    assert!(waited >= Duration::from_mins(59), "{waited:?}");
+    assert!(waited >= Duration::from_mins(9), "{waited:?}");
     other.stop().await;
 }
 
