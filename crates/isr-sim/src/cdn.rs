@@ -11,7 +11,7 @@ use isr_core::{
     PurgeReceipt, RateLimit, RateUnit, Reference,
 };
 use parking_lot::Mutex;
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 
 /// A kind of fault.

@@ -14,7 +14,7 @@ use isr_core::{
     StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::fault::Fault;

@@ -8,7 +8,7 @@ use isr_core::{BindOutcome, Claimed, DeadLetter, Receipt};
 use isr_graph::MemoryStore;
 use isr_pipeline::TokioClock;
 use parking_lot::Mutex;
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 

@@ -9,7 +9,7 @@ use isr_core::{
 };
 use isr_pipeline::{Housekeeper, Parts, Worker, WorkerOptions};
 use parking_lot::Mutex;
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

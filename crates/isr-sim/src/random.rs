@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 /// The stream of a name and a number.
 pub(crate) fn stream(seed: u64, name: &str, number: u64) -> StdRng {

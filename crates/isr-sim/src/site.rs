@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use isr_core::{Footprint, PageUrl, Tag, TagSet, Target};
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 
 /// The most data a site has.

@@ -10,7 +10,7 @@ use isr_core::{
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_pipeline::TokioClock;
 use parking_lot::Mutex;
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::RngExt;
 
 /// The delay after some failed attempts: anything from zero up to `first`, doubled for each failure
 /// but the first, and never more than `longest`. The whole of it is random, so that crawlers that
@@ -11,7 +11,7 @@ pub(crate) fn backoff(
     failures: u32,
     first: Duration,
     longest: Duration,
-    random: &mut impl Rng,
+    random: &mut impl RngExt,
 ) -> Duration {
     let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
     random.random_range(Duration::ZERO..=doubled.min(longest))
