@@ -21,9 +21,8 @@ impl RateBudget for RedisStore {
         tokens: u32,
         patience: Duration,
     ) -> Result<Taken, StoreError> {
-        let mut command = call(limit);
-        command.arg("take").arg(tokens).arg(micros(patience));
-        let (taken, wait): (bool, u64) = self.budget(&command).await?;
+        let does = ["take", &tokens.to_string(), &micros(patience).to_string()];
+        let (taken, wait) = self.budget(limit, &does).await?;
         let wait = Duration::from_micros(wait);
         Ok(if taken {
             Taken::After(wait)
@@ -33,32 +32,34 @@ impl RateBudget for RedisStore {
     }
 
     async fn pause(&self, limit: &RateLimit, pause: Duration) -> Result<(), StoreError> {
-        let mut command = call(limit);
-        command.arg("pause").arg(micros(pause));
-        self.budget(&command).await.map(|_| ())
+        let does = ["pause", &micros(pause).to_string()];
+        self.budget(limit, &does).await.map(|_| ())
     }
 }
 
 impl RedisStore {
-    async fn budget(&self, command: &Cmd) -> Result<(bool, u64), StoreError> {
-        match self.link.query(Lane::Fast, command).await {
+    /// Any server will do, whatever became of it: a bucket that is lost is a full one.
+    async fn budget(&self, limit: &RateLimit, does: &[&str]) -> Result<(bool, u64), StoreError> {
+        let known = call("EVALSHA", &BUDGET.sha, limit, does);
+        match self.link.query(Lane::Fast, &known).await {
             Err(failure) if failure.is_missing_script() => {
-                self.load(&BUDGET).await?;
-                Ok(self.link.query(Lane::Fast, command).await?)
+                let whole = call("EVAL", BUDGET.code, limit, does);
+                Ok(self.link.query(Lane::Fast, &whole).await?)
             }
             answer => Ok(answer?),
         }
     }
 }
 
-fn call(limit: &RateLimit) -> Cmd {
-    let mut command = cmd("EVALSHA");
+fn call(how: &str, script: &str, limit: &RateLimit, does: &[&str]) -> Cmd {
+    let mut command = cmd(how);
     command
-        .arg(&BUDGET.sha)
+        .arg(script)
         .arg(1)
         .arg(format!("isr-budget:{}", limit.bucket))
         .arg(limit.interval().as_secs_f64() * 1e6)
-        .arg(limit.burst.get());
+        .arg(limit.burst.get())
+        .arg(does);
     command
 }
 

@@ -10,7 +10,8 @@ pub(super) const STORE: &str = "redis";
 /// The server's answers when it has no room left, or cannot keep what it takes.
 const FULL: [&str; 2] = ["OOM", "MISCONF"];
 /// The server's answers when it cannot serve right now, or not to us.
-const AWAY: [&str; 12] = [
+const AWAY: [&str; 13] = [
+    OTHER_EPOCH,
     "READONLY",
     "LOADING",
     "MASTERDOWN",
@@ -34,6 +35,20 @@ pub(super) enum Failure {
     Redis(#[from] RedisError),
     #[error("no connection to the Redis server")]
     Pool(#[from] PoolError),
+    #[error("the Redis server does not say who it is as Redis does")]
+    Information,
+    #[error("the server is a replica, and replicas take no changes")]
+    Replica,
+    #[error(
+        "the server belongs to a Redis Cluster: set store.cluster = true, and name several of its nodes"
+    )]
+    InCluster,
+    #[error("no server of the Redis Cluster has slot {slot}")]
+    NoMaster { slot: u16 },
+    #[error(
+        "only {reached} of {wanted} replicas have the change in time: it stands, but a failover could lose it"
+    )]
+    NotReplicated { reached: u16, wanted: u16 },
 }
 
 impl Failure {
@@ -49,7 +64,7 @@ impl Failure {
     pub(super) fn breaks_connection(&self) -> bool {
         match self {
             Self::Redis(error) => error.is_io_error() || error.is_unrecoverable_error(),
-            Self::Pool(_) => false,
+            _ => false,
         }
     }
 
@@ -80,6 +95,10 @@ impl From<Failure> for StoreError {
             Failure::Pool(error) => Self::Unavailable {
                 store,
                 source: whole(&error),
+            },
+            other => Self::Unavailable {
+                store,
+                source: whole(&other),
             },
         }
     }

@@ -8,16 +8,20 @@ mod bind;
 mod budget;
 mod error;
 mod gather;
+mod history;
 mod identity;
 mod jobs;
 mod link;
 mod news;
+mod node;
+mod opening;
 mod options;
 mod receipts;
 mod record;
 mod revalidate;
 mod scripts;
 mod senders;
+mod server;
 mod statistics;
 mod walk;
 mod work;
@@ -39,27 +43,30 @@ use tokio::sync::Mutex;
 
 pub use self::options::{InvalidRedisOptions, RedisOptions};
 
-use self::error::{STORE, corrupt};
+use self::error::{Failure, STORE, corrupt};
 use self::gather::Gathering;
+use self::history::Trust;
 use self::identity::Identity;
-use self::link::{Lane, Link};
+use self::link::{Lane, Link, Replicas};
 use self::scripts::Lua;
 use crate::LARGEST_TAGS;
 
-/// How often a call is begun again because the store turned out to be another one.
-const ATTEMPTS: usize = 3;
+/// How often a call is begun again because the store turned out to be another one, or elsewhere.
+const ATTEMPTS: usize = 4;
 
-/// A store in Redis 6.2 or newer, or Valkey.
+/// A store in Redis 6.2 or newer, or Valkey; on one server, or spread over the masters of a cluster.
 ///
-/// It connects when it is first used and again whenever the connection broke, loads its scripts
-/// whenever the server does not have them, and notices when the server has lost its data: the store
-/// has another [epoch](isr_core::Epoch) then.
+/// It connects when it is first used and again whenever the connection broke, and notices when a server has
+/// started again or another has taken its place: unless nothing that was acknowledged can be missing then,
+/// the store has another [epoch](isr_core::Epoch). Slots that a cluster moves are not a loss.
 ///
 /// The server must not evict keys: set its `maxmemory-policy` to `noeviction`.
 #[derive(Debug)]
 pub struct RedisStore {
     options: RedisOptions,
     link: Link,
+    /// How many replicas must have what others rely on.
+    replicas: Option<Replicas>,
     /// Of each partition, the key that every script is called with.
     keys: Vec<String>,
     /// Of each partition, the key of its description.
@@ -87,6 +94,10 @@ impl RedisStore {
             |partition: u16, name: &str| format!("isr:{{{}:{partition}}}:{name}", options.site);
         Ok(Self {
             link: Link::new(&options)?,
+            replicas: (options.replicas > 0).then_some(Replicas {
+                count: options.replicas,
+                within: options.response_timeout / 2,
+            }),
             keys: (0..options.partitions)
                 .map(|partition| key(partition, "c"))
                 .collect(),
@@ -121,7 +132,12 @@ impl RedisStore {
         if let Some(known) = self.known_identity() {
             return Ok(known);
         }
-        let found = Arc::new(identity::open(&self.link, &self.descriptions).await?);
+        let trust = Trust {
+            restarts: self.options.trust_restarts,
+            replicas: self.options.replicas,
+        };
+        let found = opening::open(&self.link.nodes, &self.descriptions, trust).await?;
+        let found = Arc::new(found);
         *self.identity.write() = Some(Arc::clone(&found));
         Ok(found)
     }
@@ -130,12 +146,12 @@ impl RedisStore {
         self.identity.read().clone()
     }
 
-    /// The store is not the one it was taken for.
-    fn forget(&self, identity: &Identity) {
+    /// The store is not the one it was taken for, or not where it was.
+    fn forget(&self, identity: &Arc<Identity>) {
         let mut known = self.identity.write();
         if known
             .as_ref()
-            .is_some_and(|known| known.epoch == identity.epoch)
+            .is_some_and(|known| Arc::ptr_eq(known, identity))
         {
             *known = None;
         }
@@ -166,36 +182,44 @@ impl RedisStore {
         let mut attempt = 1;
         loop {
             let identity = self.identity().await?;
-            let mut command = cmd("EVALSHA");
-            command
-                .arg(&script.sha)
-                .arg(1)
-                .arg(&self.keys[partition.index()]);
-            command.arg(&identity.epoch_text);
-            fill(&identity, &mut command);
-            let failure = match self.link.query(lane, &command).await {
+            let call = |how: &str, name: &str| {
+                let mut command = cmd(how);
+                command
+                    .arg(name)
+                    .arg(1)
+                    .arg(&self.keys[partition.index()])
+                    .arg(identity.stamp(partition));
+                fill(&identity, &mut command);
+                command
+            };
+            let mut answered = self.send(lane, script, &call("EVALSHA", &script.sha)).await;
+            if answered.as_ref().is_err_and(Failure::is_missing_script) {
+                answered = self.send(lane, script, &call("EVAL", script.code)).await;
+            }
+            let failure = match answered {
                 Ok(answer) => return Ok((identity.epoch, answer)),
                 Err(failure) => failure,
             };
-            let is_last = attempt == ATTEMPTS;
-            if failure.is_missing_script() && !is_last {
-                self.load(script).await?;
-            } else if failure.is_other_epoch() && !is_last {
-                self.forget(&identity);
-            } else {
+            if !failure.is_other_epoch() || attempt == ATTEMPTS {
                 return Err(failure.into());
             }
+            self.forget(&identity);
             attempt += 1;
         }
     }
 
-    /// Makes a script known to the server.
-    async fn load(&self, script: &Lua) -> Result<(), StoreError> {
-        let _: String = self
-            .link
-            .query(Lane::Fast, cmd("SCRIPT").arg("LOAD").arg(script.code))
-            .await?;
-        Ok(())
+    async fn send<T: FromRedisValue>(
+        &self,
+        lane: Lane,
+        script: &Lua,
+        command: &Cmd,
+    ) -> Result<T, Failure> {
+        match self.replicas {
+            Some(replicas) if script.makes_promises() => {
+                self.link.query_replicated(command, replicas).await
+            }
+            _ => self.link.query(lane, command).await,
+        }
     }
 
     /// Runs a script that changes nothing on every partition at once; the answers are in the order of

@@ -9,13 +9,27 @@ use isr_core::Secret;
 const MAX_SITE_LEN: usize = 64;
 /// At least one for binds, and one for everything else.
 const CONNECTIONS: RangeInclusive<usize> = 2..=64;
+/// More than anybody has; a larger number is a mistake.
+const MAX_REPLICAS: u16 = 16;
 
 /// Where the store is, and how it behaves at its limits.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
     /// The server, as `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. TLS
-    /// needs a rustls crypto provider, which the program installs.
+    /// needs a rustls crypto provider, which the program installs. Several nodes of a cluster are given with
+    /// commas in between; those that are not named are found.
     pub url: Secret,
+    /// Whether the server is a node of a Redis Cluster, over whose masters the partitions are spread.
+    /// Default: no.
+    pub cluster: bool,
+    /// How many replicas must have a bind, a revalidation or a page's job before it counts as stored, 0 to 16.
+    /// A server that too few of them follow takes no changes. Name as many as could take its place: then
+    /// nothing is lost when one does. Default: 0.
+    pub replicas: u16,
+    /// Whether a server that started again with its append-only log is taken to have lost nothing. That is so
+    /// when its process was restarted or has crashed; when its machine has, the last second or so is missing.
+    /// It is taken so anyway where the server says `appendfsync always`. Default: no.
+    pub trust_restarts: bool,
     /// The site that every key is kept under: 1 to 64 ASCII letters, digits, `.`, `_` and `-`. Stores
     /// of different sites share a server and see nothing of one another. Default: `default`.
     pub site: String,
@@ -41,6 +55,9 @@ impl RedisOptions {
     pub fn new(url: Secret) -> Self {
         Self {
             url,
+            cluster: false,
+            replicas: 0,
+            trust_restarts: false,
             site: "default".to_owned(),
             partitions: 1,
             connect_timeout: Duration::from_secs(2),
@@ -49,6 +66,11 @@ impl RedisOptions {
             history: 100_000,
             queue: 1_000_000,
         }
+    }
+
+    /// The addresses in `url`, at least one.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.url.expose().split(',')
     }
 
     pub(super) fn check(&self) -> Result<(), InvalidRedisOptions> {
@@ -68,6 +90,14 @@ impl RedisOptions {
             return Err(InvalidRedisOptions::Connections {
                 connections: self.connections,
             });
+        }
+        if self.replicas > MAX_REPLICAS {
+            return Err(InvalidRedisOptions::Replicas {
+                replicas: self.replicas,
+            });
+        }
+        if !self.cluster && self.addresses().count() > 1 {
+            return Err(InvalidRedisOptions::SeveralServers);
         }
         Ok(())
     }
@@ -107,6 +137,17 @@ pub enum InvalidRedisOptions {
         /// The number given.
         connections: usize,
     },
+    /// The number of replicas.
+    #[error("waiting for {replicas} replicas is not possible: use 0 to {MAX_REPLICAS}")]
+    Replicas {
+        /// The number given.
+        replicas: u16,
+    },
+    /// Several addresses without a cluster.
+    #[error(
+        "several addresses are for the nodes of a Redis Cluster: set store.cluster = true, or give one"
+    )]
+    SeveralServers,
 }
 
 #[cfg(test)]

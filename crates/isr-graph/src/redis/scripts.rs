@@ -7,18 +7,26 @@ use deadpool_redis::redis::Script;
 /// Not called by its SHA: it runs once, and before anything else is known of the server.
 pub(super) const OPEN: &str = include_str!("lua/open.lua");
 
-/// A script that is called by its SHA.
+/// A script that is called by its SHA, or whole where the server does not know it.
 pub(super) struct Lua {
+    name: &'static str,
     pub(super) code: &'static str,
     pub(super) sha: String,
 }
 
 impl Lua {
-    fn new(code: &'static str) -> Self {
+    fn new(name: &'static str, code: &'static str) -> Self {
         Self {
+            name,
             code,
             sha: Script::new(code).get_hash().to_owned(),
         }
+    }
+
+    /// Whether somebody relies on what the script has written once it is answered. What the others write
+    /// may be undone: it is only done again then.
+    pub(super) fn makes_promises(&self) -> bool {
+        ["BIND", "REVALIDATE", "COMPLETE", "QUEUE_PAGES", "SENDERS"].contains(&self.name)
     }
 }
 
@@ -26,7 +34,8 @@ macro_rules! scripts {
     ($($name:ident = $($part:literal)+;)*) => {
         $(
             pub(super) static $name: LazyLock<Lua> = LazyLock::new(|| {
-                Lua::new(concat!($(include_str!(concat!("lua/", $part, ".lua")), "\n"),+))
+                let name = stringify!($name);
+                Lua::new(name, concat!($(include_str!(concat!("lua/", $part, ".lua")), "\n"),+))
             });
         )*
     };

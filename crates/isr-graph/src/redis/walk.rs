@@ -231,7 +231,7 @@ impl RedisStore {
             .ok_or_else(|| corrupt("no answer to MGET"))?;
         if !numbers
             .as_deref()
-            .is_some_and(|numbers| numbers.starts_with(identity.epoch_text.as_bytes()))
+            .is_some_and(|numbers| identity.owns(partition, numbers))
         {
             return Ok(None);
         }
