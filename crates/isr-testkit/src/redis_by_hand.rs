@@ -35,7 +35,7 @@ const LIFE_UNIT: Duration = Duration::from_secs(1);
 /// A Redis server for tests behind a listener that changes one thing: scripts that ask for the time learn
 /// what was set last. So leases end when a test wants them to, and nothing has to be waited for.
 ///
-/// Only scripts that are loaded and then called by their SHA see this time.
+/// Only scripts see this time.
 #[derive(Debug)]
 pub struct RedisByHand {
     server: RedisServer,
@@ -131,9 +131,7 @@ async fn forward(from: OwnedReadHalf, mut to: OwnedWriteHalf, scripts: &Scripts)
     let mut from = BufReader::new(from);
     while let Some(mut command) = read_command(&mut from).await? {
         match command.as_mut_slice() {
-            [script, load, code] if is(script, "SCRIPT") && is(load, "LOAD") => {
-                *code = scripts.change(code).await?;
-            }
+            [eval, code, ..] if is(eval, "EVAL") => *code = scripts.change(code).await?,
             [evalsha, sha, ..] if is(evalsha, "EVALSHA") => scripts.rename(sha),
             _ => {}
         }

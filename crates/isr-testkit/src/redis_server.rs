@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Programs that will do, the first one found is taken.
@@ -18,7 +18,7 @@ const POLLS: usize = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A Redis server of its own for a test: on a free port of the loopback interface, with nothing kept
-/// on disk. It ends when this is dropped.
+/// on disk unless it is told to. It ends when this is dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
@@ -75,7 +75,7 @@ impl RedisServer {
         self.port
     }
 
-    /// Ends the server at once, as a crash would. Its data are gone.
+    /// Ends the server at once, as a crash would. What it keeps on disk is there when it is started again.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("a process of ours can be ended");
@@ -83,7 +83,8 @@ impl RedisServer {
         }
     }
 
-    /// Starts the server again on the same port, empty.
+    /// Starts the server again on the same port, with what it kept on disk: nothing, unless its arguments say
+    /// otherwise.
     ///
     /// # Panics
     ///
@@ -115,6 +116,44 @@ impl RedisServer {
     /// When the server does not answer.
     pub async fn execute(&self, command: &[&str]) -> String {
         self.ask(command).await.expect("the Redis server answers")
+    }
+
+    /// As [`RedisServer::answer`], for answers that are text.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer, or with an error.
+    pub async fn words(&self, command: &[&str]) -> Vec<String> {
+        let words = self.answer(command).await;
+        let text = |word: Vec<u8>| String::from_utf8_lossy(&word).into_owned();
+        words.into_iter().map(text).collect()
+    }
+
+    /// Sends one command over a connection of its own, and gives the strings and numbers of its answer in their
+    /// order, however they are nested; what is missing as an empty string.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer, or with an error.
+    pub async fn answer(&self, command: &[impl AsRef<[u8]>]) -> Vec<Vec<u8>> {
+        let mut answer = self.send(command).await.expect("the Redis server answers");
+        let (mut words, mut left) = (Vec::new(), 1_usize);
+        while left > 0 {
+            let mut line = String::new();
+            answer
+                .read_line(&mut line)
+                .await
+                .expect("the Redis server answers");
+            let (kind, rest) = line.trim_end().split_at(1);
+            assert_ne!(kind, "-", "the server refused: {rest}");
+            left -= 1;
+            match kind {
+                "*" => left += rest.parse::<usize>().unwrap_or(0),
+                "$" => words.push(read_string(&mut answer, rest.parse().ok()).await),
+                _ => words.push(rest.as_bytes().to_vec()),
+            }
+        }
+        words
     }
 
     async fn launch(&mut self) -> bool {
@@ -163,15 +202,21 @@ impl RedisServer {
     }
 
     async fn ask(&self, command: &[&str]) -> std::io::Result<String> {
-        let mut connection = TcpStream::connect(self.address()).await?;
-        let arguments = command
-            .iter()
-            .map(|argument| format!("${}\r\n{argument}\r\n", argument.len()));
-        let request = format!("*{}\r\n{}", command.len(), arguments.collect::<String>());
-        connection.write_all(request.as_bytes()).await?;
         let mut line = String::new();
-        BufReader::new(connection).read_line(&mut line).await?;
+        self.send(command).await?.read_line(&mut line).await?;
         Ok(line.trim_end().to_owned())
+    }
+
+    async fn send(&self, command: &[impl AsRef<[u8]>]) -> std::io::Result<BufReader<TcpStream>> {
+        let mut connection = TcpStream::connect(self.address()).await?;
+        let mut request = format!("*{}\r\n", command.len()).into_bytes();
+        for argument in command.iter().map(AsRef::as_ref) {
+            request.extend(format!("${}\r\n", argument.len()).into_bytes());
+            request.extend_from_slice(argument);
+            request.extend(b"\r\n");
+        }
+        connection.write_all(&request).await?;
+        Ok(BufReader::new(connection))
     }
 
     fn address(&self) -> SocketAddr {
@@ -198,6 +243,20 @@ impl Drop for RedisServer {
             let _ = process.wait();
         }
     }
+}
+
+/// A string of so many bytes, and the line end after it; an empty one where there is none.
+async fn read_string(answer: &mut BufReader<TcpStream>, length: Option<usize>) -> Vec<u8> {
+    let Some(length) = length else {
+        return Vec::new();
+    };
+    let mut bytes = vec![0; length + 2];
+    answer
+        .read_exact(&mut bytes)
+        .await
+        .expect("the Redis server finishes its answer");
+    bytes.truncate(length);
+    bytes
 }
 
 /// A port of the loopback interface that nobody listened at a moment ago.

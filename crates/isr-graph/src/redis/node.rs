@@ -4,18 +4,16 @@
 //! two questions nobody else may have taken its place.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Value, cmd, from_redis_value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, FromRedisValue as _, Value, cmd,
 };
 use parking_lot::Mutex;
 
 use super::error::Failure;
 use super::server::Server;
-
-/// One range of slots: the first, the last, and the nodes that have it, the master first.
-type Range = (u16, u16, Vec<Value>);
 
 /// A way to single processes.
 #[derive(Debug)]
@@ -24,6 +22,8 @@ pub(super) struct Nodes {
     seeds: Vec<ConnectionInfo>,
     /// Masters of a cluster as they were last heard of: seeds may all have gone.
     known: Mutex<Vec<Arc<str>>>,
+    /// Counts questions: what one node says of the others may be old.
+    turns: AtomicUsize,
     config: AsyncConnectionConfig,
     is_cluster: bool,
 }
@@ -43,6 +43,7 @@ impl Nodes {
         Self {
             seeds,
             known: Mutex::default(),
+            turns: AtomicUsize::new(0),
             config,
             is_cluster,
         }
@@ -95,17 +96,13 @@ impl Nodes {
     /// Which master has which of the keys, by their places.
     async fn masters_of(&self, keys: &[String]) -> Result<Vec<(Arc<str>, Vec<usize>)>, Failure> {
         let (mut connection, host) = self.anybody().await?;
-        let ranges: Vec<Range> = cmd("CLUSTER")
+        let ranges: Vec<Value> = cmd("CLUSTER")
             .arg("SLOTS")
             .query_async(&mut connection)
             .await?;
         let ranges: Vec<(u16, u16, Arc<str>)> = ranges
             .into_iter()
-            .filter_map(|(first, last, nodes)| {
-                let (name, port) = address_of(nodes.into_iter().next()?)?;
-                let host = if name.is_empty() { &host } else { &name };
-                Some((first, last, Arc::from(format!("{host}:{port}"))))
-            })
+            .filter_map(|range| read_range(range, &host))
             .collect();
         *self.known.lock() = ranges.iter().map(|(_, _, node)| Arc::clone(node)).collect();
 
@@ -132,10 +129,13 @@ impl Nodes {
     async fn anybody(&self) -> Result<(MultiplexedConnection, String), Failure> {
         let known = self.known.lock().clone();
         let known = known.iter().filter_map(|address| self.at(address).ok());
+        let candidates: Vec<ConnectionInfo> = self.seeds.iter().cloned().chain(known).collect();
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed) % candidates.len();
+        let (before, after) = candidates.split_at(turn);
         let mut failure = Failure::NoMaster { slot: 0 };
-        for candidate in self.seeds.iter().cloned().chain(known) {
-            match self.connect(&candidate).await {
-                Ok(connection) => return Ok((connection, host_of(&candidate))),
+        for candidate in after.iter().chain(before) {
+            match self.connect(candidate).await {
+                Ok(connection) => return Ok((connection, host_of(candidate))),
                 Err(error) => failure = error,
             }
         }
@@ -187,15 +187,21 @@ fn host_of(info: &ConnectionInfo) -> String {
     }
 }
 
-/// The name, or the address where it has none, and the port of a node in an answer to `CLUSTER SLOTS`.
-fn address_of(node: Value) -> Option<(String, u16)> {
-    let Value::Array(parts) = node else {
-        return None;
-    };
-    let mut parts = parts.into_iter();
-    let host: Option<String> = from_redis_value(parts.next()?).ok()?;
-    let port = from_redis_value(parts.next()?).ok()?;
-    Some((host.unwrap_or_default(), port))
+/// A range of slots in an answer to `CLUSTER SLOTS`, and its master's address: the first slot, the last, and the
+/// nodes that have them, the master first. Each begins with its name or address and its port; one that says
+/// neither is where it was `asked`.
+fn read_range(range: Value, asked: &str) -> Option<(u16, u16, Arc<str>)> {
+    let mut parts = Vec::<Value>::from_redis_value(range).ok()?.into_iter();
+    let first = u16::from_redis_value(parts.next()?).ok()?;
+    let last = u16::from_redis_value(parts.next()?).ok()?;
+    let mut master = Vec::<Value>::from_redis_value(parts.next()?)
+        .ok()?
+        .into_iter();
+    let host = Option::<String>::from_redis_value(master.next()?).ok()?;
+    let port = u16::from_redis_value(master.next()?).ok()?;
+    let host = host.filter(|host| !host.is_empty());
+    let address = format!("{}:{port}", host.as_deref().unwrap_or(asked));
+    Some((first, last, address.into()))
 }
 
 /// The addresses of the masters that an answer to `CLUSTER NODES` takes for alive: lines of an id,
@@ -217,6 +223,25 @@ fn living_masters(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_are_read_with_their_masters() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let node = |host, port| Value::Array(vec![host, Value::Int(port), text("id")]);
+        let range = |nodes: Vec<Value>| {
+            let slots = [Value::Int(0), Value::Int(5460)];
+            Value::Array(slots.into_iter().chain(nodes).collect())
+        };
+        let with_replica = range(vec![
+            node(text("10.0.0.1"), 7000),
+            node(text("10.0.0.2"), 7001),
+        ]);
+        let expected = |address: &str| Some((0, 5460, Arc::from(address)));
+        assert_eq!(read_range(with_replica, "seed"), expected("10.0.0.1:7000"));
+        let nameless = range(vec![node(Value::Nil, 7000)]);
+        assert_eq!(read_range(nameless, "seed"), expected("seed:7000"));
+        assert_eq!(read_range(range(vec![]), "seed"), None);
+    }
 
     #[test]
     fn masters_that_live_are_found_among_the_nodes() {

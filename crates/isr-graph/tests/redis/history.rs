@@ -125,8 +125,7 @@ fn replicated(server: &RedisServer) -> Arc<RedisStore> {
 async fn promote(master: &mut RedisServer, replica: &RedisServer) {
     // A server tells when it started to a second, so it is looked at some seconds later.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    replicated(master).open().await.unwrap();
-    while master.execute(&["WAIT", "1", "1000"]).await != ":1" {}
+    bind(&replicated(master), "/last", &["last"]).await;
     master.kill();
     assert_eq!(replica.execute(&["REPLICAOF", "NO", "ONE"]).await, "+OK");
 }
