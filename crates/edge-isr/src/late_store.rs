@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, GraphStatistics,
-    JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState,
-    Store, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    Beginning, Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, Epoch,
+    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
+    Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
+    SenderReport, SenderState, Store, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -99,6 +99,8 @@ hand_on! { TagGraph:
     urls_for(target: &Target, after: Option<&Cursor>, limit: usize) -> UrlChunk;
     tags_for(url: &PageUrl) -> Option<PageTags>;
     invalidate(receipt: Receipt) -> Receipt;
+    beginning() -> Option<Beginning>;
+    dealt_with(beginning: Epoch) -> ();
     news_since(after: &Position, limit: usize) -> News;
     report(report: &SenderReport) -> ();
     senders() -> Vec<SenderState>;

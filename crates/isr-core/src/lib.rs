@@ -82,8 +82,8 @@ pub use shareable::{
     shareable_response,
 };
 pub use store::{
-    Bind, BindOutcome, BoundTag, BoxError, Collected, Cursor, GraphStatistics, Heard, News,
-    PageTags, SenderId, SenderReport, SenderRole, SenderState, Store, StoreError, TagGraph,
+    Beginning, Bind, BindOutcome, BoundTag, BoxError, Collected, Cursor, GraphStatistics, Heard,
+    News, PageTags, SenderId, SenderReport, SenderRole, SenderState, Store, StoreError, TagGraph,
     UrlChunk,
 };
 pub use tag::{InvalidTag, Tag, TagFault, build_tag, tag};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Cursor, Mode, PageUrl, Position, Targets};
+use crate::{Cursor, Epoch, Mode, PageUrl, Position, Targets};
 
 /// The name of one revalidation, unique everywhere. Whoever chooses it may send the same request
 /// twice without it happening twice.
@@ -16,6 +16,15 @@ use crate::{Cursor, Mode, PageUrl, Position, Targets};
 pub struct RevalidationId(Uuid);
 
 impl RevalidationId {
+    /// The name of what is done for a history's beginning: the same whoever does it.
+    #[must_use]
+    pub fn of_beginning(epoch: Epoch) -> Self {
+        let mut bytes = *b"begin--\0\0\0\0\0\0\0\0\0";
+        bytes[8..].copy_from_slice(&epoch.number().to_be_bytes());
+        // The version and the variant (RFC 9562 §5.8) take six bits, two of them of the epoch.
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
     /// A new name. Later names sort after earlier ones of the same process.
     #[must_use]
     pub fn new() -> Self {
@@ -66,16 +75,19 @@ pub enum Source {
     /// An unsafe request that passed through the built-in edge and went well, which invalidates its
     /// page (RFC 9111 §4.4).
     UnsafeRequest,
+    /// The store may have lost revalidations, and its site's owner wants everything purged then.
+    LostHistory,
 }
 
 impl Source {
     /// Every source, for whoever declares a metric by it.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Api,
         Self::CommandLine,
         Self::Library,
         Self::PurgeRequest,
         Self::UnsafeRequest,
+        Self::LostHistory,
     ];
 
     /// The word for it, in receipts and metric labels.
@@ -87,6 +99,7 @@ impl Source {
             Self::Library => "library",
             Self::PurgeRequest => "purge_request",
             Self::UnsafeRequest => "unsafe_request",
+            Self::LostHistory => "lost_history",
         }
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Generation, JobStore, Mode, PageUrl, Partition, Position, RateBudget, Receipt, RevalidationId,
-    Secret, Tag, TagSet, Target, VariantKey,
+    Epoch, Generation, JobStore, Mode, PageUrl, Partition, Position, RateBudget, Receipt,
+    RevalidationId, Secret, Tag, TagSet, Target, VariantKey,
 };
 
 /// A failure of the store as whatever library noticed it.
@@ -276,6 +276,17 @@ pub struct GraphStatistics {
     pub largest_tags: Vec<(Tag, u64)>,
 }
 
+/// How a store's present history came to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The history.
+    pub epoch: Epoch,
+    /// Whether there was another before it, of which something that was acknowledged may be missing.
+    /// Otherwise the store was made: for the first time, or again with everything gone, which nobody can
+    /// tell apart.
+    pub lost: bool,
+}
+
 /// What a garbage collection removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Collected {
@@ -352,6 +363,12 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`StoreError::QueueFull`] when the queue has no room; no generation has moved then.
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError>;
+
+    /// How the present history came to begin, until somebody says that he has dealt with it.
+    async fn beginning(&self) -> Result<Option<Beginning>, StoreError>;
+
+    /// Says that the beginning of this history has been dealt with. That of another one is not touched.
+    async fn dealt_with(&self, beginning: Epoch) -> Result<(), StoreError>;
 
     /// The revalidations after `after`, about `limit` of them.
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError>;

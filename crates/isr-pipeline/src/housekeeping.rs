@@ -7,6 +7,7 @@ use std::time::Duration;
 use isr_core::{Clock, Event, Recorder, SenderId, Store, StoreError, Tier};
 use tokio_util::sync::CancellationToken;
 
+use crate::beginnings::{OnHistoryLost, deal_with_beginning};
 use crate::returning::replay_for_tiers_that_are_back;
 
 /// How often the queue and the graph are looked at for the metrics.
@@ -22,7 +23,7 @@ const COLLECTED_AT_ONCE: usize = 10_000;
 /// had in flight has long been stored by then, so purges made later need not know of it.
 const MOURNING: Duration = Duration::from_hours(1);
 
-/// Collects garbage, forgets senders that died long ago, has tiers purged that are back, and looks at
+/// Deals with a history's beginning, collects garbage, forgets senders that died long ago, has tiers purged that are back, and looks at
 /// the store for the metrics.
 #[derive(Debug)]
 pub struct Housekeeper {
@@ -30,6 +31,7 @@ pub struct Housekeeper {
     tiers: Vec<Tier>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
+    on_history_lost: OnHistoryLost,
 }
 
 impl Housekeeper {
@@ -46,7 +48,15 @@ impl Housekeeper {
             tiers,
             clock,
             recorder,
+            on_history_lost: OnHistoryLost::default(),
         }
+    }
+
+    /// What it does when the store may have lost revalidations, or was made. Default: let copies age out.
+    #[must_use]
+    pub const fn on_history_lost(mut self, policy: OnHistoryLost) -> Self {
+        self.on_history_lost = policy;
+        self
     }
 
     /// Keeps house until `stop`.
@@ -75,6 +85,7 @@ impl Housekeeper {
         look: u32,
         dead: &mut HashMap<SenderId, Duration>,
     ) -> Result<(), StoreError> {
+        deal_with_beginning(&*self.store, self.on_history_lost).await?;
         self.look().await?;
         self.dismiss_the_long_dead(dead).await?;
         replay_for_tiers_that_are_back(&*self.store, &self.tiers).await?;

@@ -18,6 +18,7 @@
 //! stores and tiers that a test holds in its hand.
 
 mod backoff;
+mod beginnings;
 mod client;
 mod clock;
 mod confirm;
@@ -42,6 +43,7 @@ mod walk;
 mod warm;
 mod worker;
 
+pub use self::beginnings::OnHistoryLost;
 pub use self::clock::TokioClock;
 pub use self::follower::{Follower, FollowerOptions};
 pub use self::housekeeping::Housekeeper;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use isr_core::{
-    Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetter, GraphStatistics, JobKey,
-    JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState,
-    StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    Beginning, Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetter, Epoch,
+    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
+    Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
+    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 use rand::RngExt;
@@ -251,6 +251,8 @@ carry! { self as TagGraph:
     ) -> UrlChunk;
     tags_for(url: &PageUrl = url.clone() => &url) -> Option<PageTags>;
     invalidate(receipt: Receipt) -> Receipt, invalidated;
+    beginning() -> Option<Beginning>;
+    dealt_with(beginning: Epoch) -> ();
     news_since(after: &Position = after.clone() => &after, limit: usize) -> News;
     report(report: &SenderReport = self.net.rules.report(report) => &report) -> ();
     senders() -> Vec<SenderState>;

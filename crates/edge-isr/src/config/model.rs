@@ -10,6 +10,7 @@ use isr_core::{
     TagHeader, UrlRules, WarmupKey,
 };
 use isr_edge::{HttpOriginOptions, IpNet, ServeOptions, UnknownHost};
+use isr_pipeline::OnHistoryLost;
 use isr_tower::IsrOptions;
 
 use crate::connectors::Section;
@@ -128,6 +129,8 @@ pub enum StoreConfig {
         url: Secret,
         /// Parts that the pages are split into.
         partitions: NonZeroU16,
+        /// Whether it is a Redis Cluster.
+        cluster: bool,
     },
 }
 
@@ -143,13 +146,18 @@ impl StoreConfig {
     }
 }
 
-/// What an acknowledged change survives in the store on disk.
+/// What an acknowledged change survives in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// A crash of any process.
     Process,
     /// A crash of the machine too.
     Machine,
+    /// The end of the Redis server, when one of so many replicas takes its place.
+    Replicated {
+        /// How many have each change before it is acknowledged.
+        replicas: NonZeroU16,
+    },
 }
 
 /// How the store behaves. What means nothing to the store that was chosen is left at its default.
@@ -160,7 +168,7 @@ pub struct StoreOptions {
     pub history: NonZeroU32,
     /// Revalidations that may wait, and pages.
     pub queue: NonZeroU32,
-    /// What an acknowledged change survives on disk.
+    /// What an acknowledged change survives.
     pub durability: Durability,
     /// Bytes that the file on disk may grow to; `None` for as many as there are.
     pub max_bytes: Option<NonZeroU64>,
@@ -174,6 +182,10 @@ pub struct StoreOptions {
     pub connect_timeout: Duration,
     /// How long it may take to answer.
     pub response_timeout: Duration,
+    /// Whether a Redis server that restarted with its log is taken to have lost nothing.
+    pub trust_restarts: bool,
+    /// What becomes of other tiers' copies when revalidations may be lost.
+    pub on_history_lost: OnHistoryLost,
 }
 
 /// The built-in cache.

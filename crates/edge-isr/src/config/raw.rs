@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::connector::{Connector, EscalateTo};
 pub(super) use self::edge::{Edge, Layer, UnknownHost};
-pub(super) use self::store::{Durability, Store, StoreKind};
+pub(super) use self::store::{Durability, OnHistoryLost, Store, StoreKind};
 pub(super) use self::units::{HiddenText, Size, Span};
 
 mod connector;

@@ -6,7 +6,7 @@ use isr_core::{Clock, Store};
 use isr_graph::{MemoryOptions, MemoryStore};
 
 use super::StartError;
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, Durability, StoreConfig};
 
 /// The store of a site. Nothing is opened or connected yet: the first call that reaches it does that.
 pub(super) fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
@@ -21,12 +21,22 @@ pub(super) fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn S
         #[cfg(feature = "sqlite")]
         StoreConfig::Sqlite { path } => Ok(sqlite(path.clone(), sqlite_options(config), clock)),
         #[cfg(feature = "redis")]
-        StoreConfig::Redis { url, partitions } => {
+        StoreConfig::Redis {
+            url,
+            partitions,
+            cluster,
+        } => {
             let options = &config.store_options;
             let options = isr_graph::RedisOptions {
                 url: url.clone(),
                 site: config.site.name.clone(),
                 partitions: partitions.get(),
+                cluster: *cluster,
+                replicas: match options.durability {
+                    Durability::Replicated { replicas } => replicas.get(),
+                    Durability::Process | Durability::Machine => 0,
+                },
+                trust_restarts: options.trust_restarts,
                 connect_timeout: options.connect_timeout,
                 response_timeout: options.response_timeout,
                 connections: options.connections,
@@ -54,14 +64,13 @@ fn count(number: std::num::NonZeroU32) -> usize {
 
 #[cfg(feature = "sqlite")]
 fn sqlite_options(config: &Config) -> isr_graph::SqliteOptions {
-    use crate::config::Durability;
-
     let options = &config.store_options;
     isr_graph::SqliteOptions {
         site: config.site.name.clone(),
         durability: match options.durability {
-            Durability::Process => isr_graph::Durability::Process,
             Durability::Machine => isr_graph::Durability::Machine,
+            // A file has no replicas, which the configuration says.
+            Durability::Process | Durability::Replicated { .. } => isr_graph::Durability::Process,
         },
         max_bytes: options.max_bytes,
         cache_bytes: options.cache,

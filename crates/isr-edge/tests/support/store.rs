@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Clock, Collected, Cursor, GraphStatistics, News, PageTags, PageUrl,
-    Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph, Target,
-    UrlChunk,
+    Beginning, Bind, BindOutcome, Clock, Collected, Cursor, Epoch, GraphStatistics, News, PageTags,
+    PageUrl, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph,
+    Target, UrlChunk,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use parking_lot::Mutex;
@@ -82,6 +82,14 @@ impl TagGraph for FlakyStore {
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
         self.here()?.invalidate(receipt).await
+    }
+
+    async fn beginning(&self) -> Result<Option<Beginning>, StoreError> {
+        self.here()?.beginning().await
+    }
+
+    async fn dealt_with(&self, beginning: Epoch) -> Result<(), StoreError> {
+        self.here()?.dealt_with(beginning).await
     }
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor, DeadLetter,
-    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
+    Beginning, Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor, DeadLetter,
+    Epoch, GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
     Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
     SenderReport, SenderState, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
 };
@@ -44,6 +44,7 @@ struct State {
     graph: Graph,
     jobs: Jobs,
     buckets: HashMap<String, Bucket>,
+    beginning: Option<Beginning>,
 }
 
 impl State {
@@ -64,8 +65,13 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, options: MemoryOptions) -> Self {
+        let graph = Graph::new(options.history);
         let state = State {
-            graph: Graph::new(options.history),
+            beginning: Some(Beginning {
+                epoch: graph.position().epoch,
+                lost: false,
+            }),
+            graph,
             jobs: Jobs::new(options.queue),
             buckets: HashMap::new(),
         };
@@ -143,6 +149,15 @@ impl TagGraph for MemoryStore {
                 now,
             ))
         })
+    }
+
+    async fn beginning(&self) -> Result<Option<Beginning>, StoreError> {
+        Ok(self.with(|state, _| state.beginning))
+    }
+
+    async fn dealt_with(&self, beginning: Epoch) -> Result<(), StoreError> {
+        self.with(|state, _| state.beginning.take_if(|known| known.epoch == beginning));
+        Ok(())
     }
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {

@@ -34,8 +34,8 @@ use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, FromRedisValue, cmd};
 use futures_util::future::try_join_all;
 use isr_core::{
-    Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageTags, PageUrl,
-    Partition, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError,
+    Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageTags,
+    PageUrl, Partition, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError,
     TagGraph, Target, UrlChunk,
 };
 use parking_lot::RwLock;
@@ -311,6 +311,14 @@ impl TagGraph for RedisStore {
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
         self.revalidate(receipt).await
+    }
+
+    async fn beginning(&self) -> Result<Option<Beginning>, StoreError> {
+        self.began(None).await
+    }
+
+    async fn dealt_with(&self, beginning: Epoch) -> Result<(), StoreError> {
+        self.began(Some(beginning)).await.map(drop)
     }
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {

@@ -1,13 +1,15 @@
 //! What those who send responses hear of revalidations.
 
 use isr_core::{
-    Epoch, Heard, Mode, News, Partition, Position, Receipt, RevalidationId, StoreError, Target,
+    Beginning, Epoch, Heard, Mode, News, Partition, Position, Receipt, RevalidationId, StoreError,
+    Target,
 };
 use serde::{Deserialize, Serialize};
 
-use super::RedisStore;
 use super::error::corrupt;
-use super::scripts::NEWS;
+use super::link::Lane;
+use super::scripts::{BEGINNING, NEWS};
+use super::{HOME, RedisStore};
 
 /// The most entries that one call of a script gives.
 const ENTRIES_A_CALL: usize = 256;
@@ -43,6 +45,23 @@ impl Entry {
 type Answer = (u64, u64, Vec<String>);
 
 impl RedisStore {
+    /// How the history came to begin; with the epoch of `dealt_with`, that it has been dealt with.
+    pub(super) async fn began(
+        &self,
+        dealt_with: Option<Epoch>,
+    ) -> Result<Option<Beginning>, StoreError> {
+        let dealt_with = dealt_with.map_or_else(String::new, |epoch| epoch.to_string());
+        let (epoch, how): (Epoch, String) = self
+            .run_in_epoch(Lane::Bulk, HOME, &BEGINNING, |_, command| {
+                command.arg(&dealt_with);
+            })
+            .await?;
+        Ok((!how.is_empty()).then(|| Beginning {
+            epoch,
+            lost: how == "lost",
+        }))
+    }
+
     pub(super) async fn news(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
         let some = limit.min(ENTRIES_A_CALL);
         let (epoch, answers): (Epoch, Vec<Answer>) = self

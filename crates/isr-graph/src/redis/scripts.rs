@@ -43,6 +43,7 @@ macro_rules! scripts {
 
 scripts! {
     POSITION = "state" "position";
+    BEGINNING = "state" "beginning";
     BIND = "state" "records" "pages" "tags" "judge_begin" "generations" "queue" "judge_end" "bind";
     UNBIND = "state" "records" "pages" "tags" "unbind";
     RESOLVE = "state" "records" "tags" "resolve";

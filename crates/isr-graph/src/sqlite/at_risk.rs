@@ -13,7 +13,7 @@ use super::connection::set_synchronous;
 use super::failure::Failure;
 use super::layout::new_epoch;
 use super::options::Durability;
-use super::state::State;
+use super::state::{LOST, State};
 
 /// Names the boot of the machine (Linux, `random(4)`).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -132,6 +132,7 @@ fn begin_epoch(connection: &Connection, state: &mut State) -> Result<(), Failure
         state.stale_floor,
         state.expired_floor,
     ) = (new_epoch(), 0, 0, 0);
+    state.beginning = LOST;
     Ok(())
 }
 

@@ -2,15 +2,16 @@
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Collected, Cursor, GraphStatistics, News, PageReason, PageTags, PageUrl,
-    PageWork, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph,
-    Target, UrlChunk,
+    Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageReason,
+    PageTags, PageUrl, PageWork, Position, Receipt, Secret, SenderId, SenderReport, SenderState,
+    StoreError, TagGraph, Target, UrlChunk,
 };
 
 use crate::LARGEST_TAGS;
 
 use super::failure::{Failure, unavailable};
 use super::job_row::Kind;
+use super::state::DEALT_WITH;
 use super::writer::Write;
 use super::{SqliteStore, collect, generations, pages, queue, receipts, secret, walk};
 
@@ -74,6 +75,20 @@ impl TagGraph for SqliteStore {
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
         self.write(move |write| invalidate(write, &receipt)).await
+    }
+
+    async fn beginning(&self) -> Result<Option<Beginning>, StoreError> {
+        self.read(|read| Ok(read.state.beginning())).await
+    }
+
+    async fn dealt_with(&self, beginning: Epoch) -> Result<(), StoreError> {
+        self.write(move |write| {
+            if write.state.epoch() == beginning {
+                write.state.beginning = DEALT_WITH;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {

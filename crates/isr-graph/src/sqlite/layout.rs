@@ -20,6 +20,7 @@ CREATE TABLE state (
     stale_floor INTEGER NOT NULL DEFAULT 0,
     expired_floor INTEGER NOT NULL DEFAULT 0,
     at_risk TEXT,
+    beginning INTEGER NOT NULL DEFAULT 1,
     clock_ahead INTEGER NOT NULL DEFAULT 0,
     clock_last INTEGER NOT NULL DEFAULT 0,
     targets INTEGER NOT NULL DEFAULT 0,

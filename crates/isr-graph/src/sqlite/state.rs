@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use isr_core::{Epoch, Generation, Mode, Position};
+use isr_core::{Beginning, Epoch, Generation, Mode, Position};
 use rusqlite::{Connection, Row};
 
 use super::failure::Failure;
 
 /// How far the clock may move on before it is written down, in microseconds.
 const CLOCK_STEP: i64 = 1_000_000;
+
+/// The epoch's beginning has been dealt with.
+pub(super) const DEALT_WITH: i64 = 0;
+/// The epoch began with the store. The default of the column.
+const MADE: i64 = 1;
+/// The epoch began since something of the one before it may be lost.
+pub(super) const LOST: i64 = 2;
 
 /// The row `state`, but for what never changes. Numbers are as SQLite stores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,8 @@ pub(super) struct State {
     pub(super) expired_floor: i64,
     /// The boot of the machine whose crash would lose changes that have been acknowledged.
     pub(super) at_risk: Option<uuid::Uuid>,
+    /// How the epoch came to begin, until that has been dealt with.
+    pub(super) beginning: i64,
     /// What has to be added to the machine's clock so that it never runs backwards, in microseconds.
     clock_ahead: i64,
     /// A time that has been reached, in microseconds since 1970.
@@ -47,7 +56,8 @@ impl State {
     pub(super) fn load(connection: &Connection) -> Result<Self, Failure> {
         let mut select = connection.prepare_cached(
             "SELECT epoch, number, stale_floor, expired_floor, at_risk, clock_ahead, clock_last, targets, \
-             pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected FROM state",
+             pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected, \
+             beginning FROM state",
         )?;
         let (state, at_risk) = select.query_row([], Self::from_row)?;
         let at_risk = at_risk.as_deref().map(uuid::Uuid::try_parse).transpose();
@@ -76,6 +86,7 @@ impl State {
             tokens: row.get(14)?,
             tag_ids: row.get(15)?,
             collected: row.get(16)?,
+            beginning: row.get(17)?,
         };
         Ok((state, row.get(4)?))
     }
@@ -84,7 +95,8 @@ impl State {
         let mut update = connection.prepare_cached(
             "UPDATE state SET epoch = ?, number = ?, stale_floor = ?, expired_floor = ?, at_risk = ?, \
              clock_ahead = ?, clock_last = ?, targets = ?, pages = ?, tags = ?, edges = ?, \
-             revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, tag_ids = ?, collected = ?",
+             revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, tag_ids = ?, collected = ?, \
+             beginning = ?",
         )?;
         update.execute(rusqlite::params![
             self.epoch,
@@ -104,6 +116,7 @@ impl State {
             self.tokens,
             self.tag_ids,
             self.collected,
+            self.beginning,
         ])?;
         Ok(())
     }
@@ -128,6 +141,14 @@ impl State {
     /// Notes exactly how far the clock has come: something else is to be written as well.
     pub(super) fn note_time(&mut self, now: i64) {
         self.clock_last = now.max(self.clock_last);
+    }
+
+    /// How the epoch came to begin, unless that has been dealt with.
+    pub(super) fn beginning(&self) -> Option<Beginning> {
+        matches!(self.beginning, MADE | LOST).then(|| Beginning {
+            epoch: self.epoch(),
+            lost: self.beginning == LOST,
+        })
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -183,6 +204,7 @@ mod tests {
             stale_floor: 0,
             expired_floor: 0,
             at_risk: None,
+            beginning: DEALT_WITH,
             clock_ahead: 0,
             clock_last: 0,
             targets: 0,

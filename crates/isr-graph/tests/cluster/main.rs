@@ -6,8 +6,8 @@
 mod failing_over;
 mod moving_slots;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,19 +18,21 @@ use isr_core::{
 };
 use isr_graph::{RedisOptions, RedisStore};
 use isr_testkit::{RedisCluster, StoreFixture};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 /// Enough that each of three masters has some.
 const PARTITIONS: u16 = 8;
 
-/// One cluster for all tests of the behaviour suite, since it takes seconds to form: each has a site of its own.
-static CLUSTER: OnceCell<RedisCluster> = OnceCell::const_new();
+/// One cluster for all tests of the behaviour suite that run at a time, since it takes seconds to form: each has a
+/// site of its own. It ends with the last of them.
+static CLUSTER: Mutex<Weak<RedisCluster>> = Mutex::const_new(Weak::new());
 static SITES: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Debug)]
 struct Clustered {
     store: Arc<RedisStore>,
+    _cluster: Arc<RedisCluster>,
 }
 
 #[async_trait]
@@ -62,13 +64,23 @@ fn open(options: RedisOptions) -> Arc<RedisStore> {
 }
 
 async fn fresh() -> Clustered {
-    let cluster = CLUSTER.get_or_init(|| RedisCluster::start(3)).await;
+    let cluster = {
+        let mut shared = CLUSTER.lock().await;
+        if let Some(cluster) = shared.upgrade() {
+            cluster
+        } else {
+            let cluster = Arc::new(RedisCluster::start(3).await);
+            *shared = Arc::downgrade(&cluster);
+            cluster
+        }
+    };
     let site = format!("site-{}", SITES.fetch_add(1, Ordering::Relaxed));
     Clustered {
         store: open(RedisOptions {
             site,
-            ..options(cluster)
+            ..options(&cluster)
         }),
+        _cluster: cluster,
     }
 }
 

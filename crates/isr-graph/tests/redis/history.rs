@@ -18,6 +18,8 @@ async fn started_with(arguments: &[&str], trust_restarts: bool) -> Redis {
 /// Whether a store that was restarted goes on with the history that it had.
 async fn goes_on_after_a_restart(mut redis: Redis) -> bool {
     bind(&redis.store, "/1", &["a"]).await;
+    let first = redis.store.position().await.unwrap().epoch;
+    redis.store.dealt_with(first).await.unwrap();
     let receipt = redis
         .store
         .invalidate(receipt([Target::Url(page("/1"))]))
@@ -26,6 +28,8 @@ async fn goes_on_after_a_restart(mut redis: Redis) -> bool {
     let before = redis.store.position().await.unwrap();
     redis.server.restart().await;
     let after = redis.store.position().await.unwrap();
+    let lost = redis.store.beginning().await.unwrap().map(|new| new.lost);
+    assert_eq!(lost, (after.epoch != before.epoch).then_some(true));
     assert_eq!(pages_of(&redis.store, "a").await, ["/1"]);
     let known = redis.store.receipt(&receipt.id).await.unwrap();
     assert_eq!(known.map(|known| known.id), Some(receipt.id));

@@ -14,7 +14,8 @@ use isr_core::{
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_pipeline::{
-    Follower, FollowerOptions, Housekeeper, Intake, Parts, TokioClock, Worker, WorkerOptions,
+    Follower, FollowerOptions, Housekeeper, Intake, OnHistoryLost, Parts, TokioClock, Worker,
+    WorkerOptions,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -270,12 +271,17 @@ impl World {
 
     /// Keeps house until it is dropped.
     pub(crate) fn housekeeper(&self) -> DropGuard {
+        self.housekeeper_that(OnHistoryLost::AgeOut)
+    }
+
+    pub(crate) fn housekeeper_that(&self, policy: OnHistoryLost) -> DropGuard {
         let housekeeper = Housekeeper::new(
             Arc::clone(&self.store),
             self.as_tiers(),
             Arc::clone(&self.clock),
             Arc::new(NoRecorder),
-        );
+        )
+        .on_history_lost(policy);
         let stop = CancellationToken::new();
         let token = stop.clone();
         tokio::spawn(async move { housekeeper.run(token).await });
@@ -440,6 +446,14 @@ pub(crate) fn by_tag() -> Capabilities {
         url: Some(Ability::UNLIMITED.soft()),
         tag: Some(Ability::UNLIMITED.soft()),
         ..Capabilities::default()
+    }
+}
+
+/// A CDN that can be emptied.
+pub(crate) fn by_everything() -> Capabilities {
+    Capabilities {
+        everything: Some(Ability::UNLIMITED),
+        ..by_tag()
     }
 }
 

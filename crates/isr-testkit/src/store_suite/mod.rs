@@ -70,6 +70,7 @@ macro_rules! store_behaviour {
             news_come_in_pieces,
             no_news_are_no_gap,
             news_for_another_epoch_are_a_gap,
+            a_beginning_is_told_until_it_has_been_dealt_with,
             senders_are_alive_until_their_lease_ends,
             a_dismissed_sender_is_forgotten,
             a_revalidation_is_claimed_once,

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use isr_core::{Epoch, Mode, Partition, Position, SenderId, SenderReport, SenderRole, Target};
+use isr_core::{
+    Beginning, Epoch, Mode, Partition, Position, SenderId, SenderReport, SenderRole, Target,
+};
 
 use super::StoreFixture;
 use super::make::{LONG_LEASE, receipt_for, receipt_of, revalidate, tag};
@@ -101,6 +103,22 @@ pub async fn news_for_another_epoch_are_a_gap(fixture: &impl StoreFixture) {
         let news = store.news_since(&unknown, 10).await.unwrap();
         assert!(news.gap);
         assert_eq!(news.position, here);
+    }
+}
+
+pub async fn a_beginning_is_told_until_it_has_been_dealt_with(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    let epoch = store.position().await.unwrap().epoch;
+    let expected = Some(Beginning { epoch, lost: false });
+    assert_eq!(store.beginning().await.unwrap(), expected);
+    store
+        .dealt_with(Epoch::new(epoch.number() ^ 1))
+        .await
+        .unwrap();
+    assert_eq!(store.beginning().await.unwrap(), expected);
+    for _ in 0..2 {
+        store.dealt_with(epoch).await.unwrap();
+        assert_eq!(store.beginning().await.unwrap(), None);
     }
 }
 

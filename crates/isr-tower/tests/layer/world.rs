@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use axum::Router;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use isr_core::{
-    Bind, BindOutcome, Clock, Collected, Cursor, Dialect, Event, Front, Fronting, GraphStatistics,
-    JobStore as _, News, PageTags, PageUrl, PageWork, Position, Receipt, Recorder,
+    Beginning, Bind, BindOutcome, Clock, Collected, Cursor, Dialect, Epoch, Event, Front, Fronting,
+    GraphStatistics, JobStore as _, News, PageTags, PageUrl, PageWork, Position, Receipt, Recorder,
     RevalidateOptions, RevalidationId, Revalidator, Secret, Sender, SenderId, SenderOptions,
     SenderReport, SenderState, SiteOrigin, Source, StoreError, Tag, TagGraph, TagHeader, Target,
     Targets, UrlChunk, UrlRules, WarmupKey, WorkerId, build_tag,
@@ -282,6 +282,12 @@ impl TagGraph for Graph {
         unreachable!("{ONLY_BINDS}")
     }
     async fn invalidate(&self, _: Receipt) -> Result<Receipt, StoreError> {
+        unreachable!("{ONLY_BINDS}")
+    }
+    async fn beginning(&self) -> Result<Option<Beginning>, StoreError> {
+        unreachable!("{ONLY_BINDS}")
+    }
+    async fn dealt_with(&self, _: Epoch) -> Result<(), StoreError> {
         unreachable!("{ONLY_BINDS}")
     }
     async fn news_since(&self, _: &Position, _: usize) -> Result<News, StoreError> {

@@ -1,7 +1,9 @@
 //! Checks `[store]`.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
+
+use isr_pipeline::OnHistoryLost;
 
 use super::{Faults, MILLISECOND, MINUTE};
 use crate::config::model::{Durability, StoreConfig, StoreOptions};
@@ -33,30 +35,36 @@ fn redis(raw: &raw::Store, faults: &mut Faults) -> StoreConfig {
         return StoreConfig::Memory;
     };
     let schemes = ["redis://", "rediss://"];
-    if !schemes
-        .iter()
-        .any(|scheme| url.0.expose().starts_with(scheme))
-    {
+    let is_one = |address: &str| {
+        schemes
+            .iter()
+            .any(|scheme| address.trim().starts_with(scheme))
+    };
+    if !url.0.expose().split(',').all(is_one) {
         // The URL itself may hold a password.
         faults.push("store.url", "does not begin with redis:// or rediss://");
-    } else if let Some(fault) = unusable(&url.0) {
+    } else if let Some(fault) = unusable(&url.0, raw.cluster) {
         faults.push("store.url", fault);
     }
     StoreConfig::Redis {
         url: url.0.clone(),
         partitions,
+        cluster: raw.cluster,
     }
 }
 
 /// What is wrong with the address of a server, without a word of it.
 #[cfg(feature = "redis")]
-fn unusable(url: &isr_core::Secret) -> Option<String> {
-    let store = isr_graph::RedisStore::new(isr_graph::RedisOptions::new(url.clone()));
+fn unusable(url: &isr_core::Secret, cluster: bool) -> Option<String> {
+    let store = isr_graph::RedisStore::new(isr_graph::RedisOptions {
+        cluster,
+        ..isr_graph::RedisOptions::new(url.clone())
+    });
     store.err().map(|fault| format!("cannot be used: {fault}"))
 }
 
 #[cfg(not(feature = "redis"))]
-fn unusable(_: &isr_core::Secret) -> Option<String> {
+fn unusable(_: &isr_core::Secret, _: bool) -> Option<String> {
     None
 }
 
@@ -74,10 +82,7 @@ pub(super) fn options(raw: &raw::Store, faults: &mut Faults) -> StoreOptions {
     StoreOptions {
         history,
         queue,
-        durability: match raw.durability {
-            raw::Durability::Process => Durability::Process,
-            raw::Durability::Machine => Durability::Machine,
-        },
+        durability: durability(raw, faults),
         max_bytes: max_bytes.and_then(NonZeroU64::new),
         cache: faults.memory("store.cache", raw.cache, cache),
         readers,
@@ -92,6 +97,35 @@ pub(super) fn options(raw: &raw::Store, faults: &mut Faults) -> StoreOptions {
             raw.response_timeout,
             10 * MILLISECOND..=MINUTE,
         ),
+        trust_restarts: raw.trust_restarts,
+        on_history_lost: match raw.on_history_lost {
+            raw::OnHistoryLost::AgeOut => OnHistoryLost::AgeOut,
+            raw::OnHistoryLost::PurgeAll => OnHistoryLost::PurgeAll,
+        },
+    }
+}
+
+fn durability(raw: &raw::Store, faults: &mut Faults) -> Durability {
+    let is_redis = raw.kind == StoreKind::Redis;
+    let replicas: NonZeroU16 = faults.number("store.replicas", raw.replicas, 1..=16);
+    match raw.durability {
+        raw::Durability::Process => Durability::Process,
+        raw::Durability::Machine => {
+            if is_redis {
+                let message = "is \"machine\", which a Redis server decides itself: set `appendonly yes` and \
+                               `appendfsync always` there, and remove this";
+                faults.push("store.durability", message);
+            }
+            Durability::Machine
+        }
+        raw::Durability::Replicated => {
+            if raw.kind == StoreKind::Sqlite {
+                let message =
+                    "is \"replicated\", and a file has no replicas: use \"process\" or \"machine\"";
+                faults.push("store.durability", message);
+            }
+            Durability::Replicated { replicas }
+        }
     }
 }
 
@@ -120,15 +154,22 @@ fn misplaced(raw: &raw::Store, faults: &mut Faults) {
             StoreKind::Redis,
             raw.response_timeout != usual.response_timeout,
         ),
-        (
-            "durability",
-            StoreKind::Sqlite,
-            raw.durability != usual.durability,
-        ),
+        ("cluster", StoreKind::Redis, raw.cluster),
+        ("replicas", StoreKind::Redis, raw.replicas != usual.replicas),
+        ("trust_restarts", StoreKind::Redis, raw.trust_restarts),
         ("max_bytes", StoreKind::Sqlite, raw.max_bytes.is_some()),
         ("cache", StoreKind::Sqlite, raw.cache != usual.cache),
         ("readers", StoreKind::Sqlite, raw.readers != usual.readers),
     ];
+    if raw.kind == StoreKind::Memory && raw.durability != usual.durability {
+        let message =
+            "is only for a store that outlives its process: set store.kind, or remove this";
+        faults.push("store.durability", message);
+    }
+    if raw.replicas != usual.replicas && raw.durability != raw::Durability::Replicated {
+        let message = "is only for store.durability = \"replicated\": set that, or remove this";
+        faults.push("store.replicas", message);
+    }
     for (key, kind, given) in given {
         if given && raw.kind != kind {
             let kind = if kind == StoreKind::Redis {

@@ -21,6 +21,10 @@ pub(in super::super) struct Store {
     pub(in super::super) connections: u16,
     pub(in super::super) connect_timeout: Span,
     pub(in super::super) response_timeout: Span,
+    pub(in super::super) cluster: bool,
+    pub(in super::super) replicas: u16,
+    pub(in super::super) trust_restarts: bool,
+    pub(in super::super) on_history_lost: OnHistoryLost,
 }
 
 impl Default for Store {
@@ -40,6 +44,10 @@ impl Default for Store {
             connections: 4,
             connect_timeout: Span::seconds(2),
             response_timeout: Span::seconds(2),
+            cluster: false,
+            replicas: 1,
+            trust_restarts: false,
+            on_history_lost: OnHistoryLost::AgeOut,
         }
     }
 }
@@ -57,4 +65,12 @@ pub(in super::super) enum StoreKind {
 pub(in super::super) enum Durability {
     Process,
     Machine,
+    Replicated,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum OnHistoryLost {
+    AgeOut,
+    PurgeAll,
 }

@@ -128,7 +128,29 @@ fn keys_of_another_store_than_the_chosen_one_are_refused() {
         ("connections = 8\n", "is only for store.kind = \"redis\""),
         (
             "kind = \"memory\"\ndurability = \"machine\"\n",
-            "is only for store.kind = \"sqlite\"",
+            "is only for a store that outlives its process",
+        ),
+        ("cluster = true\n", "is only for store.kind = \"redis\""),
+        (
+            "trust_restarts = true\n",
+            "is only for store.kind = \"redis\"",
+        ),
+        ("durability = \"replicated\"\n", "a file has no replicas"),
+        (
+            "kind = \"redis\"\nurl = \"redis://127.0.0.1\"\ndurability = \"machine\"\n",
+            "appendfsync always",
+        ),
+        (
+            "kind = \"redis\"\nurl = \"redis://127.0.0.1\"\nreplicas = 2\n",
+            "is only for store.durability = \"replicated\"",
+        ),
+        (
+            "kind = \"redis\"\nurl = \"redis://127.0.0.1\"\ndurability = \"replicated\"\nreplicas = 17\n",
+            "use 1 to 16",
+        ),
+        (
+            "kind = \"redis\"\nurl = \"redis://127.0.0.1:1,redis://127.0.0.1:2\"\n",
+            "store.cluster = true",
         ),
         (
             "kind = \"memory\"\nmax_bytes = \"1GiB\"\n",
