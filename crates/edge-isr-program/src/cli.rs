@@ -61,7 +61,9 @@ Examples:
   edge-isr revalidate post:42 posts
   edge-isr revalidate --url https://example.com/about --wait
   edge-isr revalidate category:7 --dry-run
-  edge-isr revalidate --prefix https://example.com/blog --hard")]
+  edge-isr revalidate --prefix https://example.com/blog --hard
+  edge-isr revalidate post:42 --at 2026-12-01T09:00Z
+  edge-isr revalidate --cancel 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f")]
     Revalidate(Revalidate),
     /// Remove every copy of pages, and do not warm them
     #[command(after_help = "\
@@ -157,6 +159,16 @@ pub(crate) struct Revalidate {
     /// Never serve a copy again, in place of serving it while it is revalidated
     #[arg(long)]
     pub(crate) hard: bool,
+    /// Not before a time to come, in RFC 3339, by the store's clock: for content under embargo
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Call off what waits for its time
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["tags", "urls", "prefixes", "hosts", "everything", "hard", "at", "dry_run", "wait", "until_edges_know"]
+    )]
+    pub(crate) cancel: Option<String>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

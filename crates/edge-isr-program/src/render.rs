@@ -33,6 +33,12 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
     text.line(format!("  targets  {}", targets.join(", ")));
     text.line(format!("  mode     {}", mode(receipt)));
     text.line(format!("  source   {}", receipt.source.replace('_', " ")));
+    if let Some(made) = &receipt.made {
+        text.line(format!("  made     {made}"));
+    }
+    if let Some(at) = &receipt.at {
+        text.line(format!("  for      {at}"));
+    }
     text.line(format!("  state    {phase}"));
     if let Some(error) = &receipt.error {
         text.line(format!("  error    {}", output.bad(error)));
@@ -119,7 +125,10 @@ pub(crate) fn receipts(receipts: &[ReceiptView]) -> String {
             receipt.id.clone(),
             targets.join(", "),
             mode(receipt).to_owned(),
-            receipt.phase.clone(),
+            match &receipt.at {
+                Some(at) if receipt.phase == "scheduled" => format!("scheduled for {at}"),
+                _ => receipt.phase.clone(),
+            },
             if receipt.settled { "yes" } else { "no" }.to_owned(),
             receipt.warm.warmed.to_string(),
         ]
@@ -267,8 +276,8 @@ pub(crate) fn graph(graph: &GraphView, output: Output) -> String {
         (
             "waiting",
             format!(
-                "{} revalidations, {} pages",
-                graph.queue.revalidations, graph.queue.pages
+                "{} revalidations, {} scheduled, {} pages",
+                graph.queue.revalidations, graph.queue.scheduled, graph.queue.pages
             ),
         ),
         ("given up on", graph.queue.dead.to_string()),

@@ -11,7 +11,7 @@ use isr_core::{
     Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, GraphStatistics,
     JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
     RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState,
-    Store, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    Store, StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -93,6 +93,7 @@ macro_rules! hand_on {
 
 hand_on! { TagGraph:
     position() -> Position;
+    time() -> Timestamp;
     secret() -> Secret;
     bind(binds: &[Bind]) -> Vec<BindOutcome>;
     unbind(urls: &[PageUrl]) -> u64;
@@ -109,6 +110,7 @@ hand_on! { TagGraph:
 
 hand_on! { JobStore:
     claim_revalidations(worker: &WorkerId, limit: usize, lease: Duration) -> Vec<Claimed<Receipt>>;
+    cancel(id: &RevalidationId) -> Option<Receipt>;
     save(claim: &Claim, receipt: &Receipt, lease: Duration) -> ();
     leave(claim: &Claim, receipt: &Receipt, how: &Leave) -> ();
     queue_pages(pages: &[PageWork], delay: Duration) -> ();

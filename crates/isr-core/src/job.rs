@@ -164,11 +164,13 @@ pub struct DeadLetter {
 pub struct QueueDepth {
     /// Revalidations not finished, claimed ones included.
     pub revalidations: u64,
+    /// Revalidations whose time has not come.
+    pub scheduled: u64,
     /// Pages not finished, claimed ones included.
     pub pages: u64,
     /// Jobs given up on.
     pub dead: u64,
-    /// How long the oldest job that is due has been waiting.
+    /// How long the oldest job that is due has been waiting; one that is scheduled is due at its time.
     pub oldest_due: Option<Duration>,
 }
 
@@ -181,12 +183,22 @@ pub struct QueueDepth {
 #[async_trait]
 pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Takes up to `limit` revalidations that are due, the longest due first.
+    ///
+    /// Before that, and also with a `limit` of 0, it begins scheduled revalidations whose time has come,
+    /// the earliest first and only some at a time: for each, the generations move and its job is queued in
+    /// the same one atomic step as by [`TagGraph::invalidate`](crate::TagGraph::invalidate), and once
+    /// however many ask. There is room for each in the queue, since it counted there before.
     async fn claim_revalidations(
         &self,
         worker: &WorkerId,
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError>;
+
+    /// Calls a scheduled revalidation off, and answers with its receipt as it then stands:
+    /// [`Phase::Cancelled`](crate::Phase::Cancelled), or whatever else it is at when it had begun before
+    /// or had never been scheduled. `None` when it is not known, or no longer.
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError>;
 
     /// Saves how far a revalidation has come and renews the claim.
     ///

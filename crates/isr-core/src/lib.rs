@@ -35,6 +35,7 @@ mod tag_header;
 mod tag_set;
 mod target;
 mod tier;
+mod timestamp;
 mod url_canonical;
 mod url_rules;
 mod variant;
@@ -93,6 +94,7 @@ pub use tag_header::{
 pub use tag_set::{TagSet, TooManyTags};
 pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
 pub use tier::{EscalateTo, Escalation, HostPattern, HostPatterns, InvalidHostPattern, Tier};
+pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use url_rules::{NormalisedUrl, SiteOrigin, UrlRules};
 pub use variant::{InvalidVariantKey, VariantKey};
 pub use vary::VaryRule;

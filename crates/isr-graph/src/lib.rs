@@ -20,5 +20,8 @@ pub use self::sqlite::{Durability, ServeLock, ServeLockError, SqliteOptions, Sql
 /// The most tags named in the statistics.
 const LARGEST_TAGS: usize = 20;
 
+/// Scheduled revalidations that begin in one call: each may have ten thousand targets.
+const BEGUN_AT_ONCE: usize = 16;
+
 /// How long receipts of finished revalidations are kept.
 const RECEIPTS_KEPT: Duration = Duration::from_hours(24);

@@ -11,7 +11,7 @@ use isr_core::{
     Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetter, GraphStatistics, JobKey,
     JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
     RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState,
-    StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 use rand::RngExt;
@@ -241,6 +241,7 @@ macro_rules! carry {
 
 carry! { self as TagGraph:
     position() -> Position;
+    time() -> Timestamp;
     secret() -> Secret;
     bind(binds: &[Bind] = binds.to_vec() => &binds) -> Vec<BindOutcome>, bound;
     unbind(urls: &[PageUrl] = urls.to_vec() => &urls) -> u64;
@@ -265,6 +266,7 @@ carry! { self as JobStore:
         limit: usize,
         lease: Duration = self.net.rules.lease(lease) => lease
     ) -> Vec<Claimed<Receipt>>, claimed;
+    cancel(id: &RevalidationId = *id => &id) -> Option<Receipt>;
     save(
         claim: &Claim = claim.clone() => &claim,
         receipt: &Receipt = receipt.clone() => &receipt,

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use edge_isr::core::RevalidationId;
+use edge_isr::core::{Phase, RevalidationId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -59,15 +59,55 @@ pub(super) async fn one(
     State(admin): Shared,
     Segment(text): Segment,
 ) -> Result<Json<ReceiptView>, Problem> {
-    let mut items = Items::default();
-    let id: Option<RevalidationId> = items.parsed("id", Some(&text));
-    items.done()?;
-    let id = id.expect("an id without a fault was read");
+    let id = read_id(&text)?;
     match admin.revalidator.receipt(&id).await? {
         Some(receipt) => Ok(Json(ReceiptView::from(&receipt))),
-        None => Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            format!("no receipt {id} is known: finished ones are kept for a day"),
-        )),
+        None => Err(unknown(&id)),
     }
+}
+
+/// Calls a scheduled revalidation off, as long as it has not begun.
+#[utoipa::path(delete, path = "/v1/receipts/{id}", tag = "revalidations",
+    params(("id" = String, Path, description = "The revalidation's name")),
+    responses(
+        (status = 200, description = "It is called off, now or before: its phase is `cancelled`", body = ReceiptView),
+        (status = 404, description = "It is not known, or no longer", body = Problem),
+        (status = 409, description = "It has begun, or was never scheduled: `phase` says what it is at",
+         body = Problem),
+        (status = 422, description = "The id is malformed", body = Problem),
+        (status = 503, description = "The store is away", body = Problem),
+    ))]
+pub(super) async fn cancel(
+    State(admin): Shared,
+    Segment(text): Segment,
+) -> Result<Json<ReceiptView>, Problem> {
+    let id = read_id(&text)?;
+    let Some(receipt) = admin.store.cancel(&id).await? else {
+        return Err(unknown(&id));
+    };
+    if receipt.phase == Phase::Cancelled {
+        return Ok(Json(ReceiptView::from(&receipt)));
+    }
+    let phase = receipt.phase.as_str();
+    let detail = format!(
+        "{id} cannot be called off, it is {phase}: only what is scheduled can, until its time has come"
+    );
+    Err(Problem {
+        phase: Some(phase.to_owned()),
+        ..Problem::new(StatusCode::CONFLICT, detail)
+    })
+}
+
+fn read_id(text: &str) -> Result<RevalidationId, Problem> {
+    let mut items = Items::default();
+    let id = items.note("id", text.parse::<RevalidationId>());
+    items.done()?;
+    Ok(id.expect("an id without a fault was read"))
+}
+
+fn unknown(id: &RevalidationId) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("no receipt {id} is known: finished ones are kept for a day"),
+    )
 }

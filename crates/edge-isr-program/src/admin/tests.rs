@@ -4,6 +4,7 @@ mod binding;
 mod looking_up;
 mod refusals;
 mod revalidating;
+mod scheduling;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -165,6 +165,23 @@ impl Client {
         .await
     }
 
+    /// Asks for a resource to go.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Failure> {
+        let (_, answer) = self
+            .send(Request {
+                method: Method::DELETE,
+                url: self.url(path),
+                body: None,
+                patience: PATIENCE,
+            })
+            .await?;
+        Ok(answer)
+    }
+
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut()

@@ -17,6 +17,9 @@ pub(super) async fn run(
     file: Option<&Path>,
     output: Output,
 ) -> Result<(), Failure> {
+    if let Some(id) = &arguments.cancel {
+        return cancel(id, &arguments.server, file, output).await;
+    }
     let no_target = arguments.tags.is_empty()
         && arguments.urls.is_empty()
         && arguments.prefixes.is_empty()
@@ -33,11 +36,24 @@ pub(super) async fn run(
         hosts: arguments.hosts.clone(),
         everything: arguments.everything,
         mode: arguments.hard.then_some(ModeView::Hard),
+        at: arguments.at.clone(),
         dry_run: arguments.dry_run,
         ..RevalidateRequest::default()
     };
     let client = Client::new(&arguments.server, file, output).await?;
     send(&client, request, &arguments.wait, output).await
+}
+
+async fn cancel(
+    id: &str,
+    server: &cli::Server,
+    file: Option<&Path>,
+    output: Output,
+) -> Result<(), Failure> {
+    let client = Client::new(server, file, output).await?;
+    let receipt: ReceiptView = client.delete(&["receipts", id]).await?;
+    output.result(&receipt, || render::receipt(&receipt, output));
+    Ok(())
 }
 
 /// Sends a request, shows the answer, and fails when what was waited for did not come about.

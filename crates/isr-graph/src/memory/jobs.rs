@@ -1,11 +1,11 @@
 //! The queue of revalidations and pages, and the receipts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use isr_core::{
-    Claim, Claimed, DeadLetter, JobKey, Leave, LeavePage, PageReason, PageUrl, PageWork, Position,
-    QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
+    Claim, Claimed, DeadLetter, JobKey, Leave, LeavePage, PageReason, PageUrl, PageWork, Phase,
+    Position, QueueDepth, Receipt, RevalidationId, StoreError, Timestamp, WorkerId,
 };
 
 use super::queue::Queue;
@@ -25,6 +25,8 @@ pub(super) struct Jobs {
     limit: usize,
     /// By the receipt's id; the receipt itself is in `receipts`.
     revalidations: Queue<RevalidationId>,
+    /// What is to begin, by its time.
+    scheduled: BTreeSet<(Timestamp, RevalidationId)>,
     receipts: HashMap<RevalidationId, Kept>,
     /// The receipts in the order in which they were made; their names say nothing about that.
     made: BTreeMap<u64, RevalidationId>,
@@ -37,6 +39,7 @@ impl Jobs {
         Self {
             limit,
             revalidations: Queue::default(),
+            scheduled: BTreeSet::new(),
             receipts: HashMap::new(),
             made: BTreeMap::new(),
             sequence: 0,
@@ -45,7 +48,7 @@ impl Jobs {
     }
 
     pub(super) fn require_room(&self) -> Result<(), StoreError> {
-        self.require(self.revalidations.len() + 1)
+        self.require(self.revalidations.len() + self.scheduled.len() + 1)
     }
 
     pub(super) fn require_page_room(&self, pages: usize) -> Result<(), StoreError> {
@@ -65,17 +68,52 @@ impl Jobs {
     pub(super) fn queue_revalidation(&mut self, receipt: Receipt, now: Duration) -> Receipt {
         self.revalidations
             .push(&receipt.id.to_string(), receipt.id, now, now, |_, new| new);
-        self.sequence += 1;
-        self.made.insert(self.sequence, receipt.id);
-        self.receipts.insert(
-            receipt.id,
-            Kept {
-                receipt: receipt.clone(),
-                sequence: self.sequence,
-                finished: None,
-            },
-        );
+        self.note(receipt)
+    }
+
+    /// Keeps a receipt in its place among those that were made.
+    fn note(&mut self, receipt: Receipt) -> Receipt {
+        let known = self.receipts.get(&receipt.id).map(|kept| kept.sequence);
+        let sequence = known.unwrap_or_else(|| {
+            self.sequence += 1;
+            self.sequence
+        });
+        self.made.insert(sequence, receipt.id);
+        let kept = Kept {
+            receipt: receipt.clone(),
+            sequence,
+            finished: None,
+        };
+        self.receipts.insert(receipt.id, kept);
         receipt
+    }
+
+    pub(super) fn schedule(&mut self, receipt: Receipt, at: Timestamp) -> Receipt {
+        self.scheduled.insert((at, receipt.id));
+        let phase = Phase::Scheduled;
+        self.note(Receipt { phase, ..receipt })
+    }
+
+    /// Those whose time has come, the earliest first; they are scheduled no more.
+    pub(super) fn take_due(&mut self, limit: usize, time: Timestamp) -> Vec<Receipt> {
+        let due = self.scheduled.iter().take_while(|(at, _)| *at <= time);
+        let due: Vec<(Timestamp, RevalidationId)> = due.take(limit).copied().collect();
+        let taken = due.iter().map(|entry| {
+            self.scheduled.remove(entry);
+            self.receipt(&entry.1)
+                .expect("a receipt outlives what is scheduled")
+        });
+        taken.collect()
+    }
+
+    pub(super) fn cancel(&mut self, id: &RevalidationId, now: Duration) -> Option<Receipt> {
+        let kept = self.receipts.get_mut(id)?;
+        let entry = kept.receipt.options.at.map(|at| (at, *id));
+        if entry.is_some_and(|entry| self.scheduled.remove(&entry)) {
+            kept.receipt.phase = Phase::Cancelled;
+            kept.finished = Some(now);
+        }
+        Some(kept.receipt.clone())
     }
 
     pub(super) fn claim_revalidations(
@@ -251,16 +289,20 @@ impl Jobs {
         }
     }
 
-    pub(super) fn depth(&self, now: Duration) -> QueueDepth {
+    pub(super) fn depth(&self, now: Duration, time: Timestamp) -> QueueDepth {
+        let next = self.scheduled.first().map(|(at, _)| *at);
+        let overdue = next.filter(|at| *at <= time).map(|at| time.since(at));
         let dead = self.revalidations.dead().count() + self.pages.dead().count();
         QueueDepth {
             revalidations: self.revalidations.len() as u64,
+            scheduled: self.scheduled.len() as u64,
             pages: self.pages.len() as u64,
             dead: dead as u64,
             oldest_due: self
                 .revalidations
                 .oldest_due(now)
-                .max(self.pages.oldest_due(now)),
+                .max(self.pages.oldest_due(now))
+                .max(overdue),
         }
     }
 }

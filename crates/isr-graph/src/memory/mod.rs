@@ -11,15 +11,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor, DeadLetter,
-    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
+    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Phase,
     Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
-    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 
 use self::graph::Graph;
 use self::jobs::Jobs;
-use crate::LARGEST_TAGS;
+use crate::{BEGUN_AT_ONCE, LARGEST_TAGS};
 
 /// How the store behaves at its limits.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,8 @@ impl State {
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
+    /// The time of day when the clock showed nothing yet. Only the clock moves on from there.
+    begun: Timestamp,
     secret: Secret,
     state: Mutex<State>,
 }
@@ -70,6 +72,7 @@ impl MemoryStore {
             buckets: HashMap::new(),
         };
         Self {
+            begun: Timestamp::from(clock.time_of_day()).before(clock.now()),
             clock,
             secret: Secret::random(),
             state: Mutex::new(state),
@@ -79,12 +82,34 @@ impl MemoryStore {
     fn with<R>(&self, act: impl FnOnce(&mut State, Duration) -> R) -> R {
         act(&mut self.state.lock(), self.clock.now())
     }
+
+    fn time_at(&self, now: Duration) -> Timestamp {
+        self.begun.after(now)
+    }
+}
+
+impl State {
+    /// Moves the generations of a revalidation's targets and queues its job.
+    fn begin(&mut self, receipt: Receipt, now: Duration) -> Receipt {
+        let mode = receipt.options.mode;
+        let position = self.graph.invalidate(receipt.id, &receipt.targets, mode);
+        let receipt = Receipt {
+            position: Some(position),
+            phase: Phase::Queued,
+            ..receipt
+        };
+        self.jobs.queue_revalidation(receipt, now)
+    }
 }
 
 #[async_trait]
 impl TagGraph for MemoryStore {
     async fn position(&self) -> Result<Position, StoreError> {
         Ok(self.with(|state, _| state.graph.position()))
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.time_at(self.clock.now()))
     }
 
     async fn secret(&self) -> Result<Secret, StoreError> {
@@ -130,18 +155,15 @@ impl TagGraph for MemoryStore {
             if let Some(known) = state.jobs.receipt(&receipt.id) {
                 return Ok(known);
             }
+            let time = self.time_at(now);
+            let wait = receipt.options.waits_until(time)?;
             state.jobs.require_room()?;
-            let position =
-                state
-                    .graph
-                    .invalidate(receipt.id, &receipt.targets, receipt.options.mode);
-            Ok(state.jobs.queue_revalidation(
-                Receipt {
-                    position: Some(position),
-                    ..receipt
-                },
-                now,
-            ))
+            let made = Some(time);
+            let receipt = Receipt { made, ..receipt };
+            Ok(match wait {
+                Some(at) => state.jobs.schedule(receipt, at),
+                None => state.begin(receipt, now),
+            })
         })
     }
 
@@ -186,7 +208,16 @@ impl JobStore for MemoryStore {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError> {
-        Ok(self.with(|state, now| state.jobs.claim_revalidations(worker, limit, lease, now)))
+        Ok(self.with(|state, now| {
+            for receipt in state.jobs.take_due(BEGUN_AT_ONCE, self.time_at(now)) {
+                state.begin(receipt, now);
+            }
+            state.jobs.claim_revalidations(worker, limit, lease, now)
+        }))
+    }
+
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.with(|state, now| state.jobs.cancel(id, now)))
     }
 
     async fn save(
@@ -269,7 +300,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn depth(&self) -> Result<QueueDepth, StoreError> {
-        Ok(self.with(|state, now| state.jobs.depth(now)))
+        Ok(self.with(|state, now| state.jobs.depth(now, self.time_at(now))))
     }
 }
 

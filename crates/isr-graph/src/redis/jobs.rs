@@ -13,7 +13,7 @@ use isr_core::{
 use super::error::corrupt;
 use super::link::Lane;
 use super::receipts::{newest_receipts, one_receipt};
-use super::revalidate::{read_receipt, write_receipt};
+use super::revalidate::write_receipt;
 use super::scripts::{
     CLAIM, DEAD, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, RENEW_PAGES, REPLAY, SAVE,
 };
@@ -27,12 +27,14 @@ const JOBS_A_CALL: usize = 128;
 const PAGES: &str = "p";
 const REVALIDATIONS: &str = "r";
 
-/// Key, work, attempt, token, and the numbers of a revalidation.
-type Taken = (String, String, u32, u64, String);
-/// Revalidations, pages, dead jobs, milliseconds that the oldest has been due, outstanding pages.
-type Depths = (u64, u64, u64, i64, u64);
+/// Key, work, attempt, token, and of a revalidation its numbers and when it was made.
+type Taken = (String, String, u32, u64, String, u64);
+/// Revalidations, pages, dead jobs, milliseconds that the oldest has been due, outstanding pages, scheduled
+/// revalidations.
+type Depths = (u64, u64, u64, i64, u64, u64);
 
 impl RedisStore {
+    /// Whether scheduled revalidations are due, and the jobs that were taken.
     async fn claim(
         &self,
         partition: Partition,
@@ -40,7 +42,7 @@ impl RedisStore {
         worker: &WorkerId,
         limit: usize,
         lease: Duration,
-    ) -> Result<Vec<Taken>, StoreError> {
+    ) -> Result<(bool, Vec<Taken>), StoreError> {
         self.run(Lane::Bulk, partition, &CLAIM, |_, command| {
             command
                 .arg(kind)
@@ -162,22 +164,36 @@ impl JobStore for RedisStore {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError> {
-        let mut claimed = Vec::new();
-        for (job, text, attempt, token, numbers) in self
+        let (are_due, mut taken) = self
             .claim(HOME, REVALIDATIONS, worker, limit, lease)
-            .await?
-        {
-            let (mut work, is_complete) = read_receipt(&text, &numbers, self.options.partitions)?;
-            if !is_complete {
-                work = self.complete(work).await?;
+            .await?;
+        if are_due {
+            // What has been taken is not held for nothing: the next call tries again.
+            match self.begin_due().await {
+                Err(error) if taken.is_empty() => return Err(error),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "scheduled revalidations cannot begin yet");
+                }
+                Ok(()) => {}
             }
+            let left = limit - taken.len();
+            let (_, begun) = self.claim(HOME, REVALIDATIONS, worker, left, lease).await?;
+            taken.extend(begun);
+        }
+        let mut claimed = Vec::new();
+        for (job, text, attempt, token, numbers, made) in taken {
             claimed.push(Claimed {
-                work,
+                work: self.known((text, numbers, made)).await?,
                 attempt,
                 claim: Claim { job, token },
             });
         }
         Ok(claimed)
+    }
+
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        self.call_off(id).await
     }
 
     async fn save(
@@ -244,9 +260,8 @@ impl JobStore for RedisStore {
             if wanted == 0 {
                 break;
             }
-            for (job, text, attempt, token, _) in
-                self.claim(partition, PAGES, worker, wanted, lease).await?
-            {
+            let (_, taken) = self.claim(partition, PAGES, worker, wanted, lease).await?;
+            for (job, text, attempt, token, ..) in taken {
                 let work = read_work(read_url(&job)?, &text)?;
                 claimed.push(Claimed {
                     work,
@@ -366,8 +381,9 @@ impl JobStore for RedisStore {
 
     async fn depth(&self) -> Result<QueueDepth, StoreError> {
         let mut total = QueueDepth::default();
-        for (revalidations, pages, dead, oldest, _) in self.depths(|_| 0).await? {
+        for (revalidations, pages, dead, oldest, _, scheduled) in self.depths(|_| 0).await? {
             total.revalidations += revalidations;
+            total.scheduled += scheduled;
             total.pages += pages;
             total.dead += dead;
             let oldest = u64::try_from(oldest).ok().map(Duration::from_millis);

@@ -16,6 +16,7 @@ mod options;
 mod receipts;
 mod record;
 mod revalidate;
+mod schedule;
 mod scripts;
 mod senders;
 mod statistics;
@@ -32,7 +33,7 @@ use futures_util::future::try_join_all;
 use isr_core::{
     Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageTags, PageUrl,
     Partition, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError,
-    TagGraph, Target, UrlChunk,
+    TagGraph, Target, Timestamp, UrlChunk,
 };
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -43,7 +44,7 @@ use self::error::{STORE, corrupt};
 use self::gather::Gathering;
 use self::identity::Identity;
 use self::link::{Lane, Link};
-use self::scripts::Lua;
+use self::scripts::{Lua, TIME};
 use crate::LARGEST_TAGS;
 
 /// How often a call is begun again because the store turned out to be another one.
@@ -260,6 +261,11 @@ impl TagGraph for RedisStore {
         self.current_position().await
     }
 
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        let time = self.run(Lane::Fast, HOME, &TIME, |_, _| {}).await?;
+        Ok(Timestamp::from_millis(time))
+    }
+
     async fn secret(&self) -> Result<Secret, StoreError> {
         Ok(self.identity().await?.secret())
     }
@@ -286,7 +292,10 @@ impl TagGraph for RedisStore {
     }
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
-        self.revalidate(receipt).await
+        match receipt.options.at {
+            Some(at) => self.schedule(receipt, at).await,
+            None => self.revalidate(receipt).await,
+        }
     }
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {

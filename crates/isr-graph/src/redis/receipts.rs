@@ -3,7 +3,7 @@
 use isr_core::{Receipt, RevalidationId, StoreError};
 
 use super::link::Lane;
-use super::revalidate::read_receipt;
+use super::revalidate::{Stored, read_receipt};
 use super::scripts::RECEIPTS;
 use super::{HOME, RedisStore};
 
@@ -34,13 +34,13 @@ pub(super) async fn collect_receipts(store: &RedisStore) -> Result<u64, StoreErr
 }
 
 async fn ask(store: &RedisStore, which: &str, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-    let found: Vec<(String, String)> = store
+    let found: Vec<Stored> = store
         .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
             command.arg(which).arg(limit);
         })
         .await?;
-    let read = |(text, numbers): &(String, String)| {
-        read_receipt(text, numbers, store.options.partitions).map(|(receipt, _)| receipt)
+    let read = |stored: &Stored| {
+        read_receipt(stored, store.options.partitions).map(|(receipt, _)| receipt)
     };
     found.iter().map(read).collect()
 }

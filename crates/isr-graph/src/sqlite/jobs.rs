@@ -15,7 +15,7 @@ use super::job_row::Kind;
 use super::readers::Read;
 use super::state::micros;
 use super::writer::Write;
-use super::{SqliteStore, claims, queue, receipts};
+use super::{SqliteStore, claims, queue, receipts, schedule};
 
 #[async_trait]
 impl JobStore for SqliteStore {
@@ -31,6 +31,11 @@ impl JobStore for SqliteStore {
             receipt.ok_or_else(|| Failure::unreadable(format!("job {id} has no receipt")))
         });
         claimed.await
+    }
+
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        let id = *id;
+        self.write(move |write| schedule::cancel(write, &id)).await
     }
 
     async fn save(
@@ -170,14 +175,14 @@ impl SqliteStore {
         lease: Duration,
         work: impl Fn(&Write<'_>, &Taken) -> Result<W, Failure> + Send + 'static,
     ) -> Result<Vec<Claimed<W>>, StoreError> {
-        if !self
-            .read(move |read| queue::is_anything_due(read, kind))
-            .await?
-        {
+        if !self.read(move |read| is_anything_due(read, kind)).await? {
             return Ok(Vec::new());
         }
         let worker = worker.clone();
         self.write(move |write| {
+            if kind == Kind::Revalidation {
+                schedule::begin_due(write)?;
+            }
             let taken = claims::claim(write, kind, &worker, limit, lease)?;
             let claimed = taken.into_iter().map(|taken| {
                 Ok(Claimed {
@@ -190,6 +195,12 @@ impl SqliteStore {
         })
         .await
     }
+}
+
+/// Whether a claim would find or begin anything.
+fn is_anything_due(read: &Read<'_>, kind: Kind) -> Result<bool, Failure> {
+    let begins = kind == Kind::Revalidation && schedule::is_anything_due(read)?;
+    Ok(begins || queue::is_anything_due(read, kind)?)
 }
 
 fn require_held(held: bool, claim: &Claim) -> Result<(), Failure> {
@@ -266,6 +277,7 @@ fn depth(read: &Read<'_>) -> Result<QueueDepth, Failure> {
     let state = &read.state;
     Ok(QueueDepth {
         revalidations: state.revalidations.cast_unsigned(),
+        scheduled: state.scheduled.cast_unsigned(),
         pages: state.page_jobs.cast_unsigned(),
         dead: state.dead.cast_unsigned(),
         oldest_due: queue::oldest_due(read)?,

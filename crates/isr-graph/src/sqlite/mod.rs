@@ -30,6 +30,7 @@ mod queue;
 mod readers;
 mod receipts;
 mod record;
+mod schedule;
 mod secret;
 mod serve_lock;
 mod state;

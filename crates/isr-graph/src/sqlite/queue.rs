@@ -8,13 +8,14 @@ use rusqlite::Connection;
 use super::failure::Failure;
 use super::job_row::{self, Entry, Kind};
 use super::readers::Read;
+use super::schedule;
 use super::state::{State, at_most};
 use super::writer::Write;
 
 /// Makes sure that `more` jobs have room.
 pub(super) fn require_room(write: &Write<'_>, kind: Kind, more: usize) -> Result<(), Failure> {
     let waiting = match kind {
-        Kind::Revalidation => write.state.revalidations,
+        Kind::Revalidation => write.state.revalidations + write.state.scheduled,
         Kind::Page => write.state.page_jobs,
     };
     let limit = write.options.queue;
@@ -78,7 +79,9 @@ pub(super) fn oldest_due(read: &Read<'_>) -> Result<Option<Duration>, Failure> {
             first_at(read.connection, kind)?.and_then(|at| u64::try_from(read.now - at).ok());
         oldest = oldest.max(since);
     }
-    Ok(oldest.map(Duration::from_micros))
+    let first = schedule::first_at(read.connection)?;
+    let overdue = first.and_then(|at| u64::try_from(read.now - at).ok());
+    Ok(oldest.max(overdue).map(Duration::from_micros))
 }
 
 /// Queues a dead job again; `false` when there is no such dead job.

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) edges: i64,
     /// Revalidations that wait or are being worked on.
     pub(super) revalidations: i64,
+    /// Revalidations whose time has not come.
+    pub(super) scheduled: i64,
     /// Pages that wait or are being worked on.
     pub(super) page_jobs: i64,
     /// Jobs given up on.
@@ -47,7 +49,8 @@ impl State {
     pub(super) fn load(connection: &Connection) -> Result<Self, Failure> {
         let mut select = connection.prepare_cached(
             "SELECT epoch, number, stale_floor, expired_floor, at_risk, clock_ahead, clock_last, targets, \
-             pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected FROM state",
+             pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected, scheduled \
+             FROM state",
         )?;
         let (state, at_risk) = select.query_row([], Self::from_row)?;
         let at_risk = at_risk.as_deref().map(uuid::Uuid::try_parse).transpose();
@@ -76,6 +79,7 @@ impl State {
             tokens: row.get(14)?,
             tag_ids: row.get(15)?,
             collected: row.get(16)?,
+            scheduled: row.get(17)?,
         };
         Ok((state, row.get(4)?))
     }
@@ -84,7 +88,8 @@ impl State {
         let mut update = connection.prepare_cached(
             "UPDATE state SET epoch = ?, number = ?, stale_floor = ?, expired_floor = ?, at_risk = ?, \
              clock_ahead = ?, clock_last = ?, targets = ?, pages = ?, tags = ?, edges = ?, \
-             revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, tag_ids = ?, collected = ?",
+             revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, tag_ids = ?, collected = ?, \
+             scheduled = ?",
         )?;
         update.execute(rusqlite::params![
             self.epoch,
@@ -104,6 +109,7 @@ impl State {
             self.tokens,
             self.tag_ids,
             self.collected,
+            self.scheduled,
         ])?;
         Ok(())
     }
@@ -190,6 +196,7 @@ mod tests {
             tags: 0,
             edges: 0,
             revalidations: 0,
+            scheduled: 0,
             page_jobs: 0,
             dead: 0,
             tokens: 0,

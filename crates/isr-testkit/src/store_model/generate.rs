@@ -39,10 +39,16 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 fn invalidate() -> impl Strategy<Value = Operation> {
-    (name(), aim(), mode()).prop_map(|(name, targets, mode)| Operation::Invalidate {
+    let wait = prop_oneof![
+        3 => Just(None),
+        1 => select(&[0, 20, 45, 366 * 86_400, 367 * 86_400])
+            .prop_map(|seconds| Some(Duration::from_secs(seconds))),
+    ];
+    (name(), aim(), mode(), wait).prop_map(|(name, targets, mode, wait)| Operation::Invalidate {
         name,
         targets,
         mode,
+        wait,
     })
 }
 
@@ -70,6 +76,7 @@ fn on_claims() -> impl Strategy<Value = Operation> {
         1 => select(&PROCESSES).prop_map(Operation::HandBack),
         1 => few(select(&PAGES)).prop_map(Operation::ReplayPages),
         1 => few(name()).prop_map(Operation::ReplayRevalidations),
+        1 => name().prop_map(Operation::Cancel),
     ]
 }
 

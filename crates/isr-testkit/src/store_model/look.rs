@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use isr_core::{
-    Cursor, Generation, PageWork, Partition, Position, Receipt, SenderState, StoreError, Target,
+    Cursor, Generation, PageWork, Partition, Position, Receipt, RevalidateOptions, SenderState,
+    StoreError, Target,
 };
 
 use super::operation::{Aim, Look, When};
@@ -34,10 +35,7 @@ impl Side {
             }
             Look::Receipt(name) => {
                 let receipt = self.store.receipt(&id(*name)).await?;
-                Ok(
-                    receipt
-                        .map_or_else(|| "none".to_owned(), |receipt| self.show_receipt(&receipt)),
-                )
+                Ok(self.show_known(receipt.as_ref()))
             }
             Look::TagsFor(url) => self.tags_for(url).await,
             Look::UrlsFor { target, limit } => self.urls_for(target, *limit).await,
@@ -176,6 +174,10 @@ impl Side {
         format!("{} {place}", alike(position.numbers()))
     }
 
+    pub(super) fn show_known(&self, receipt: Option<&Receipt>) -> String {
+        receipt.map_or_else(|| "none".to_owned(), |receipt| self.show_receipt(receipt))
+    }
+
     /// Shortly, unless there is more in it than a case puts there.
     pub(super) fn show_receipt(&self, receipt: &Receipt) -> String {
         let position = receipt.position.as_ref();
@@ -188,16 +190,27 @@ impl Side {
             failures,
             error,
             progress,
+            phase,
             ..
         } = receipt;
         let mut plain = Receipt::new(targets.clone(), options.clone(), *source).with_id(*id);
         plain.position.clone_from(&receipt.position);
+        (plain.made, plain.phase) = (receipt.made, *phase);
         (plain.failures, plain.error) = (*failures, error.clone());
         plain.progress.looks = progress.looks;
         let looks = progress.looks;
         let rest = (plain != *receipt).then_some(receipt);
+        let [made, at] =
+            [receipt.made, options.at].map(|time| time.map(|time| self.show_time(time)));
+        let RevalidateOptions {
+            mode,
+            warm,
+            second_purge,
+            ..
+        } = options;
         format!(
-            "{id} at {position:?}: {targets:?}, {options:?}, {failures} failures, {error:?}, {looks} looks, {rest:?}"
+            "{id} at {position:?}, {phase:?}, made {made:?} for {at:?}: {targets:?}, {mode:?}, {warm}, \
+             {second_purge:?}, {failures} failures, {error:?}, {looks} looks, {rest:?}"
         )
     }
 

@@ -123,6 +123,8 @@ struct Pair {
     in_order: bool,
     /// Whether several jobs may be due at one moment.
     is_tied: bool,
+    /// Whether a revalidation waits for its time. When several begin at once, they are due at one moment.
+    is_one_scheduled: bool,
 }
 
 impl Pair {
@@ -132,6 +134,7 @@ impl Pair {
             real: Side::new(real).await,
             in_order: comparison.in_order,
             is_tied: false,
+            is_one_scheduled: false,
         }
     }
 
@@ -168,7 +171,9 @@ impl Pair {
         {
             return self.claim(*kind, worker, *limit, *lease).await;
         }
-        self.is_tied |= operation.may_tie();
+        let schedules = matches!(operation, Operation::Invalidate { wait: Some(_), .. });
+        self.is_tied |= operation.may_tie() || schedules && self.is_one_scheduled;
+        self.is_one_scheduled |= schedules;
         let model = self.model.act(operation).await;
         let real = self.real.act(operation).await;
         different(operation, &model, &real)

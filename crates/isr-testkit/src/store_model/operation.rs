@@ -36,7 +36,10 @@ pub(super) enum Operation {
         name: Name,
         targets: Aim,
         mode: Mode,
+        /// How long it is to wait.
+        wait: Option<Duration>,
     },
+    Cancel(Name),
     QueuePages {
         pages: Vec<Queued>,
         delay: Duration,

@@ -5,3 +5,4 @@ pub use super::graph::*;
 pub use super::jobs::*;
 pub use super::judging::*;
 pub use super::news::*;
+pub use super::scheduling::*;

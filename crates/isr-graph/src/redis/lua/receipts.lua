@@ -1,5 +1,5 @@
 -- Receipts. ARGV: 2 an id, or 'newest' and 3 how many, or 'collect' and 3 how many.
--- Answers with receipt and numbers of each; 'collect' with how many were removed.
+-- Answers with receipts; 'collect' with how many were removed.
 if ARGV[2] == 'collect' then
   local ended = call('ZRANGEBYSCORE', P .. 'rf', '-inf', seconds, 'LIMIT', 0, ARGV[3])
   for _, id in ipairs(ended) do
@@ -13,7 +13,6 @@ local ids = { ARGV[2] }
 if ARGV[2] == 'newest' then ids = call('ZREVRANGE', P .. 'ri', 0, ARGV[3] - 1) end
 local answer = {}
 for _, id in ipairs(ids) do
-  local known = call('HMGET', P .. 'r:' .. id, 'receipt', 'numbers')
-  if known[1] then answer[#answer + 1] = known end
+  answer[#answer + 1] = receipt_get(id)
 end
 return answer

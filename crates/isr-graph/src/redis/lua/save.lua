@@ -10,8 +10,6 @@ elseif not leave('r', id, token, how, delay, ARGV[7]) then
 end
 call('HSET', key, 'receipt', ARGV[4])
 if how == 'done' then
-  local kept = tonumber(ARGV[8])
-  call('EXPIRE', key, kept)
-  call('ZADD', P .. 'rf', seconds + kept, id)
+  receipt_ended(id, tonumber(ARGV[8]))
 end
 return 1
