@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, GraphStatistics,
+    Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetterChunk, GraphStatistics,
     JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState,
-    Store, StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
+    RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, Secret, SenderId,
+    SenderReport, SenderState, Store, StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk,
+    WorkerId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -120,8 +121,8 @@ hand_on! { JobStore:
     pages_outstanding(position: &Position) -> u64;
     hand_back(worker: &WorkerId) -> ();
     receipt(id: &RevalidationId) -> Option<Receipt>;
-    receipts(limit: usize) -> Vec<Receipt>;
-    dead_letters(limit: usize) -> Vec<DeadLetter>;
+    receipts(wanted: &ReceiptFilter, after: Option<&Cursor>, limit: usize) -> ReceiptChunk;
+    dead_letters(after: Option<&Cursor>, limit: usize) -> DeadLetterChunk;
     replay(jobs: &[JobKey]) -> u64;
     depth() -> QueueDepth;
 }

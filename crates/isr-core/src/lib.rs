@@ -24,6 +24,7 @@ mod policy;
 mod purge_outcome;
 mod query_filter;
 mod receipt;
+mod receipt_filter;
 mod recorder;
 mod revalidate;
 mod secret;
@@ -61,8 +62,8 @@ pub use generation::{Epoch, Generation, InvalidGeneration, Partition, Position};
 pub use http_answer::retry_after;
 pub use invalid_options::InvalidOption;
 pub use job::{
-    Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageReason, PageWork,
-    QueueDepth, WorkerId,
+    Claim, Claimed, DeadLetter, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageReason,
+    PageWork, QueueDepth, ReceiptChunk, WorkerId,
 };
 pub use lifetimes::Lifetimes;
 pub use machine::Machine;
@@ -74,6 +75,7 @@ pub use receipt::{
     InvalidRevalidationId, NotWarmed, Phase, Progress, Receipt, RevalidateOptions, RevalidationId,
     Source, TierReceipt, TierState, WarmReceipt,
 };
+pub use receipt_filter::ReceiptFilter;
 pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};
 pub use revalidate::Revalidator;
 pub use secret::Secret;

@@ -224,6 +224,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase, in the order in which a revalidation comes to them.
+    pub const ALL: [Self; 8] = [
+        Self::Scheduled,
+        Self::Queued,
+        Self::Purging,
+        Self::Warming,
+        Self::Settling,
+        Self::Done,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// The word for it, in receipts and metric labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

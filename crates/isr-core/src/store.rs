@@ -296,6 +296,8 @@ pub struct Collected {
     pub pages: u64,
     /// Receipts older than they are kept.
     pub receipts: u64,
+    /// How many of those were of revalidations that had been given up on, and never replayed.
+    pub given_up: u64,
     /// Whether there is more to collect.
     pub more: bool,
 }

@@ -18,7 +18,9 @@ const DAY: u64 = 24 * 60 * MINUTE;
 ///
 /// What a store says of time rests on its own clock alone: two moments of one store can be compared, and
 /// that of a host with none of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(u64);
 

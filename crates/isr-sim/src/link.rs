@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use isr_core::{
-    Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetter, GraphStatistics, JobKey,
+    Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetterChunk, GraphStatistics, JobKey,
     JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Position, QueueDepth,
-    RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId, SenderReport, SenderState,
-    StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
+    RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, Secret, SenderId,
+    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 use rand::RngExt;
@@ -294,8 +294,15 @@ carry! { self as JobStore:
     pages_outstanding(position: &Position = position.clone() => &position) -> u64;
     hand_back(worker: &WorkerId = worker.clone() => &worker) -> ();
     receipt(id: &RevalidationId = *id => &id) -> Option<Receipt>;
-    receipts(limit: usize) -> Vec<Receipt>;
-    dead_letters(limit: usize) -> Vec<DeadLetter>, listed;
+    receipts(
+        wanted: &ReceiptFilter = wanted.clone() => &wanted,
+        after: Option<&Cursor> = after.cloned() => after.as_ref(),
+        limit: usize
+    ) -> ReceiptChunk;
+    dead_letters(
+        after: Option<&Cursor> = after.cloned() => after.as_ref(),
+        limit: usize
+    ) -> DeadLetterChunk, listed;
     replay(jobs: &[JobKey] = jobs.to_vec() => &jobs) -> u64;
     depth() -> QueueDepth;
 }

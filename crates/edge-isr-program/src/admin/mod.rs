@@ -10,6 +10,7 @@ mod dead_letters;
 mod health;
 mod items;
 mod lookup;
+mod moments;
 mod openapi;
 mod plan;
 mod problem;

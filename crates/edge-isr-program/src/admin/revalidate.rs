@@ -92,6 +92,8 @@ pub(crate) enum Wait {
     None,
     /// Every live edge: none of them serves anything that it concerns as fresh.
     Edges,
+    /// Every tier has taken the purge on.
+    Purged,
     /// Nothing made from older data can appear on any tier any more.
     Settled,
     /// Nothing is left to do, warming included.
@@ -99,10 +101,11 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
-    const fn awaited(self) -> Option<Awaited> {
+    pub(super) const fn awaited(self) -> Option<Awaited> {
         match self {
             Self::None => None,
             Self::Edges => Some(Awaited::Edges),
+            Self::Purged => Some(Awaited::Purged),
             Self::Settled => Some(Awaited::Settled),
             Self::Done => Some(Awaited::Done),
         }

@@ -64,10 +64,10 @@ pub(super) async fn send(
     output: Output,
 ) -> Result<(), Failure> {
     request.source = Asker::CommandLine;
-    request.wait = match (wait.until_settled, wait.until_edges_know) {
-        (true, _) => Wait::Settled,
-        (_, true) => Wait::Edges,
-        _ => Wait::None,
+    request.wait = match (wait.until, wait.until_edges_know) {
+        (Some(until), _) => until.into(),
+        (None, true) => Wait::Edges,
+        (None, false) => Wait::None,
     };
     request.timeout_seconds = Some(wait.timeout);
     let (status, answer): (_, RevalidateAnswer) = client
@@ -87,8 +87,19 @@ pub(super) async fn send(
     }
 }
 
+impl From<cli::Until> for Wait {
+    fn from(until: cli::Until) -> Self {
+        match until {
+            cli::Until::Edges => Self::Edges,
+            cli::Until::Purged => Self::Purged,
+            cli::Until::Settled => Self::Settled,
+            cli::Until::Done => Self::Done,
+        }
+    }
+}
+
 /// Whether all went well. `late` is how many seconds were waited in vain.
-fn verdict(receipt: &ReceiptView, late: Option<u64>) -> Result<(), Failure> {
+pub(super) fn verdict(receipt: &ReceiptView, late: Option<u64>) -> Result<(), Failure> {
     if receipt.phase == "failed" {
         let error = receipt.error.as_deref().unwrap_or("see the receipt");
         return Err(Failure::Asked(format!("the revalidation failed: {error}")));

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor, DeadLetter,
+    Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor, DeadLetterChunk,
     GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork, Phase,
-    Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
-    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
+    Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph, Taken,
+    Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 
 use self::graph::Graph;
 use self::jobs::Jobs;
-use crate::{BEGUN_AT_ONCE, LARGEST_TAGS};
+use crate::{BEGUN_AT_ONCE, LARGEST_TAGS, RECEIPTS_KEPT};
 
 /// How the store behaves at its limits.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub struct MemoryOptions {
     pub history: usize,
     /// Revalidations and pages that may wait, each. Default: 1 000 000.
     pub queue: usize,
+    /// How long receipts of finished revalidations are kept. Default: a day.
+    pub keep_receipts: Duration,
 }
 
 impl Default for MemoryOptions {
@@ -35,6 +38,7 @@ impl Default for MemoryOptions {
         Self {
             history: 100_000,
             queue: 1_000_000,
+            keep_receipts: RECEIPTS_KEPT,
         }
     }
 }
@@ -68,7 +72,7 @@ impl MemoryStore {
     pub fn new(clock: Arc<dyn Clock>, options: MemoryOptions) -> Self {
         let state = State {
             graph: Graph::new(options.history),
-            jobs: Jobs::new(options.queue),
+            jobs: Jobs::new(options.queue, options.keep_receipts),
             buckets: HashMap::new(),
         };
         Self {
@@ -192,8 +196,10 @@ impl TagGraph for MemoryStore {
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
         Ok(self.with(|state, now| {
             let collected = state.graph.collect_garbage(limit.max(1), now);
+            let (receipts, given_up) = state.jobs.collect_receipts(now);
             Collected {
-                receipts: state.jobs.collect_receipts(now),
+                receipts,
+                given_up,
                 ..collected
             }
         }))
@@ -283,12 +289,21 @@ impl JobStore for MemoryStore {
         Ok(self.with(|state, _| state.jobs.receipt(id)))
     }
 
-    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-        Ok(self.with(|state, _| state.jobs.receipts(limit)))
+    async fn receipts(
+        &self,
+        wanted: &ReceiptFilter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ReceiptChunk, StoreError> {
+        Ok(self.with(|state, _| state.jobs.receipts(wanted, after, limit)))
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        Ok(self.with(|state, _| state.jobs.dead_letters(limit)))
+    async fn dead_letters(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<DeadLetterChunk, StoreError> {
+        Ok(self.with(|state, _| state.jobs.dead_letters(after, limit)))
     }
 
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {

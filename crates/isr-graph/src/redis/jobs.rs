@@ -6,26 +6,26 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::ToRedisArgs;
 use isr_core::{
-    Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork, Partition,
-    Position, QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
+    Claim, Claimed, Cursor, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork,
+    Partition, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId,
+    StoreError, WorkerId,
 };
 
-use super::error::corrupt;
 use super::link::Lane;
-use super::receipts::{newest_receipts, one_receipt};
+use super::receipts::{list_receipts, one_receipt};
 use super::revalidate::write_receipt;
 use super::scripts::{
-    CLAIM, DEAD, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, RENEW_PAGES, REPLAY, SAVE,
+    CLAIM, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, RENEW_PAGES, REPLAY, SAVE,
 };
 use super::work::{read_work, write_work};
 use super::{HOME, RedisStore, milliseconds, read_url};
-use crate::RECEIPTS_KEPT;
+use crate::GIVEN_UP_KEPT;
 
 /// The most pages or other jobs in one call.
-const JOBS_A_CALL: usize = 128;
+pub(super) const JOBS_A_CALL: usize = 128;
 /// How the scripts name the kinds of jobs.
-const PAGES: &str = "p";
-const REVALIDATIONS: &str = "r";
+pub(super) const PAGES: &str = "p";
+pub(super) const REVALIDATIONS: &str = "r";
 
 /// Key, work, attempt, token, and of a revalidation its numbers and when it was made.
 type Taken = (String, String, u32, u64, String, u64);
@@ -69,7 +69,8 @@ impl RedisStore {
                 command
                     .arg(milliseconds(delay))
                     .arg(reason)
-                    .arg(RECEIPTS_KEPT.as_secs());
+                    .arg(self.options.keep_receipts.as_secs())
+                    .arg(self.options.keep_receipts.max(GIVEN_UP_KEPT).as_secs());
             })
             .await?;
         if held {
@@ -106,32 +107,6 @@ impl RedisStore {
             })
             .await?;
         Ok(depths)
-    }
-
-    async fn dead(
-        &self,
-        partition: Partition,
-        kind: &str,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
-        let dead: Vec<(String, u32, String)> = self
-            .run(Lane::Bulk, partition, &DEAD, |_, command| {
-                command.arg(kind).arg(limit);
-            })
-            .await?;
-        let letter = |(key, attempts, error): (String, u32, String)| {
-            let job = if kind == PAGES {
-                JobKey::Page(read_url(&key)?)
-            } else {
-                JobKey::Revalidation(key.parse::<RevalidationId>().map_err(corrupt)?)
-            };
-            Ok(DeadLetter {
-                job,
-                attempts,
-                error,
-            })
-        };
-        dead.into_iter().map(letter).collect()
     }
 
     async fn replay_in(
@@ -345,18 +320,21 @@ impl JobStore for RedisStore {
         one_receipt(self, id).await
     }
 
-    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-        newest_receipts(self, limit).await
+    async fn receipts(
+        &self,
+        wanted: &ReceiptFilter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ReceiptChunk, StoreError> {
+        list_receipts(self, wanted, after, limit).await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        let limit = limit.min(JOBS_A_CALL);
-        let mut letters = self.dead(HOME, REVALIDATIONS, limit).await?;
-        for partition in self.partitions() {
-            letters.extend(self.dead(partition, PAGES, limit).await?);
-        }
-        letters.truncate(limit);
-        Ok(letters)
+    async fn dead_letters(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<DeadLetterChunk, StoreError> {
+        self.list_dead(after, limit).await
     }
 
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {

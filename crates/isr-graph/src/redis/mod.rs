@@ -6,6 +6,7 @@
 
 mod bind;
 mod budget;
+mod dead_letters;
 mod error;
 mod gather;
 mod identity;

@@ -10,7 +10,7 @@ use super::link::Lane;
 use super::revalidate::{Stored, read_receipt, write_receipt};
 use super::scripts::SCHEDULE;
 use super::{HOME, RedisStore, milliseconds};
-use crate::{BEGUN_AT_ONCE, RECEIPTS_KEPT};
+use crate::BEGUN_AT_ONCE;
 
 /// How the script leaves a revalidation, its text and numbers where it was known, and a time.
 type Scheduled = (i64, String, String, u64);
@@ -84,7 +84,7 @@ impl RedisStore {
                     .arg("cancel")
                     .arg(id.to_string())
                     .arg(&text)
-                    .arg(RECEIPTS_KEPT.as_secs());
+                    .arg(self.options.keep_receipts.as_secs());
             })
             .await?;
         let read = |stored: &Stored| {

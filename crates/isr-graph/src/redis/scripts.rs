@@ -48,12 +48,12 @@ scripts! {
     SENDERS = "state" "senders";
     CLAIM = "state" "queue" "receipt" "claim";
     SAVE = "state" "queue" "receipt" "save";
-    RECEIPTS = "state" "receipt" "receipts";
+    RECEIPTS = "state" "queue" "place" "receipt" "receipts";
     QUEUE_PAGES = "state" "queue" "queue_pages";
     RENEW_PAGES = "state" "queue" "renew_pages";
     LEAVE_PAGES = "state" "queue" "leave_pages";
     HAND_BACK = "state" "queue" "hand_back";
-    DEAD = "state" "queue" "dead";
+    DEAD = "state" "queue" "place" "dead";
     REPLAY = "state" "queue" "replay";
     DEPTH = "state" "queue" "depth";
     BUDGET = "budget";

@@ -108,9 +108,10 @@ impl TagGraph for SqliteStore {
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
-        let receipts = self.write(|write| receipts::collect(write)).await?;
+        let (receipts, given_up) = self.write(receipts::collect).await?;
         let mut collected = Collected {
             receipts,
+            given_up,
             more: true,
             ..Collected::default()
         };

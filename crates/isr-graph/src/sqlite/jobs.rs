@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Claim, Claimed, DeadLetter, Generation, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork,
-    Partition, Position, QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
+    Claim, Claimed, Cursor, DeadLetterChunk, Generation, JobKey, JobStore, Leave, LeavePage,
+    PageWork, Partition, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, StoreError, WorkerId,
 };
-use rusqlite::Connection;
 
 use super::claims::Taken;
 use super::failure::Failure;
 use super::job_row::Kind;
 use super::readers::Read;
+use super::receipts::Ended;
 use super::state::micros;
 use super::writer::Write;
-use super::{SqliteStore, claims, queue, receipts, schedule};
+use super::{SqliteStore, claims, dead_letters, queue, receipts, schedule};
 
 #[async_trait]
 impl JobStore for SqliteStore {
@@ -49,7 +50,7 @@ impl JobStore for SqliteStore {
             let until = write.now + micros(lease);
             let held = claims::renew(write, Kind::Revalidation, &claim, until)?;
             require_held(held, &claim)?;
-            receipts::update(write, &receipt, false)
+            receipts::update(write, &receipt, Ended::Not)
         })
         .await
     }
@@ -59,7 +60,12 @@ impl JobStore for SqliteStore {
         self.write(move |write| {
             let held = leave(write, &claim, &receipt, &how)?;
             require_held(held, &claim)?;
-            receipts::update(write, &receipt, how == Leave::Done)
+            let ended = match how {
+                Leave::Done => Ended::Finished,
+                Leave::Dead => Ended::GivenUp,
+                Leave::Later { .. } => Ended::Not,
+            };
+            receipts::update(write, &receipt, ended)
         })
         .await
     }
@@ -140,13 +146,24 @@ impl JobStore for SqliteStore {
             .await
     }
 
-    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-        self.read(move |read| receipts::newest(read.connection, limit))
+    async fn receipts(
+        &self,
+        wanted: &ReceiptFilter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ReceiptChunk, StoreError> {
+        let (wanted, after) = (wanted.clone(), after.cloned());
+        self.read(move |read| receipts::list(read.connection, &wanted, after.as_ref(), limit))
             .await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        self.read(move |read| dead_letters(read.connection, limit))
+    async fn dead_letters(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<DeadLetterChunk, StoreError> {
+        let after = after.cloned();
+        self.read(move |read| dead_letters::list(read.connection, after.as_ref(), limit))
             .await
     }
 
@@ -250,27 +267,15 @@ fn leave_page(write: &mut Write<'_>, claim: &Claim, how: &LeavePage) -> Result<(
 
 fn replay(write: &mut Write<'_>, job: &JobKey) -> Result<bool, Failure> {
     match job {
-        JobKey::Revalidation(id) => queue::replay(write, Kind::Revalidation, &id.to_string()),
+        JobKey::Revalidation(id) => {
+            let replayed = queue::replay(write, Kind::Revalidation, &id.to_string())?;
+            if replayed {
+                receipts::not_given_up(write, id)?;
+            }
+            Ok(replayed)
+        }
         JobKey::Page(url) => queue::replay(write, Kind::Page, url.as_str()),
     }
-}
-
-fn dead_letters(connection: &Connection, limit: usize) -> Result<Vec<DeadLetter>, Failure> {
-    let mut letters = Vec::new();
-    for kind in [Kind::Revalidation, Kind::Page] {
-        for (key, attempts, error) in queue::dead(connection, kind, limit - letters.len())? {
-            let job = match kind {
-                Kind::Revalidation => JobKey::Revalidation(key.parse()?),
-                Kind::Page => JobKey::Page(PageUrl::from_stored(&key)?),
-            };
-            letters.push(DeadLetter {
-                job,
-                attempts,
-                error,
-            });
-        }
-    }
-    Ok(letters)
 }
 
 fn depth(read: &Read<'_>) -> Result<QueueDepth, Failure> {

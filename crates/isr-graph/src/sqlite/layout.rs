@@ -100,8 +100,17 @@ CREATE TABLE IF NOT EXISTS scheduled (at INTEGER NOT NULL, receipt TEXT NOT NULL
 ";
 
 /// And columns, which releases that do not know them leave as they are.
-const ADDED_COLUMNS: [(&str, &str, &str); 1] =
-    [("state", "scheduled", "INTEGER NOT NULL DEFAULT 0")];
+const ADDED_COLUMNS: [(&str, &str, &str); 3] = [
+    ("state", "scheduled", "INTEGER NOT NULL DEFAULT 0"),
+    ("receipt", "made", "INTEGER"),
+    ("receipt", "given_up", "INTEGER"),
+];
+
+/// And what finds rows by those columns.
+const ADDED_INDEXES: &str = "
+CREATE INDEX IF NOT EXISTS receipt_made ON receipt (made) WHERE made IS NOT NULL;
+CREATE INDEX IF NOT EXISTS receipt_given_up ON receipt (given_up) WHERE given_up IS NOT NULL;
+";
 
 /// Refuses a file that another program or a newer release has written. Changes nothing.
 pub(super) fn inspect(connection: &Connection) -> Result<(), Failure> {
@@ -172,6 +181,7 @@ fn add_what_is_missing(connection: &Connection) -> Result<(), Failure> {
             connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
         }
     }
+    connection.execute_batch(ADDED_INDEXES)?;
     Ok(())
 }
 

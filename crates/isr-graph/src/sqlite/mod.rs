@@ -15,6 +15,7 @@ mod checkpoint;
 mod claims;
 mod collect;
 mod connection;
+mod dead_letters;
 mod failure;
 mod gate;
 mod generations;

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::readers::Read;
+use super::receipts::Ended;
 use super::state::at_most;
 use super::writer::Write;
 use super::{graph, receipts};
@@ -64,7 +65,7 @@ pub(super) fn begin_due(write: &mut Write<'_>) -> Result<(), Failure> {
             Failure::unreadable(format!("what is scheduled as {id} has no receipt"))
         })?;
         let receipt = graph::begin(write, receipt)?;
-        receipts::update(write, &receipt, false)?;
+        receipts::update(write, &receipt, Ended::Not)?;
     }
     Ok(())
 }
@@ -82,7 +83,7 @@ pub(super) fn cancel(
         && remove(write, at, &id.to_string())?
     {
         receipt.phase = Phase::Cancelled;
-        receipts::update(write, &receipt, true)?;
+        receipts::update(write, &receipt, Ended::Finished)?;
     }
     Ok(Some(receipt))
 }

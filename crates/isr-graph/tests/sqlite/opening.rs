@@ -155,7 +155,9 @@ async fn a_file_of_an_earlier_release_gets_what_it_lacks() {
     let made = revalidate(&store, &["a"]).await;
     drop(store);
     let connection = Connection::open(file(&directory)).unwrap();
-    let earlier = "DROP TABLE scheduled; ALTER TABLE state DROP COLUMN scheduled;";
+    let earlier = "DROP TABLE scheduled; ALTER TABLE state DROP COLUMN scheduled; \
+                   DROP INDEX receipt_made; ALTER TABLE receipt DROP COLUMN made; \
+                   DROP INDEX receipt_given_up; ALTER TABLE receipt DROP COLUMN given_up;";
     connection.execute_batch(earlier).unwrap();
     drop(connection);
     let store = open(&directory, SqliteOptions::default()).await;

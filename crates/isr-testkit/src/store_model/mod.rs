@@ -18,7 +18,7 @@ use isr_graph::{MemoryOptions, MemoryStore};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use tokio::runtime::Runtime;
 
-use self::operation::{Aim, Kind, Look, Name, Operation, PAGES, TAGS, When};
+use self::operation::{Aim, Kind, Look, Name, Operation, PAGES, TAGS, Wanted, When};
 use self::side::{Side, TakenJob};
 use crate::{HandClock, StoreFixture};
 
@@ -250,8 +250,11 @@ fn looks() -> impl Iterator<Item = Look> {
         Look::Depth,
         Look::Statistics,
         Look::Senders,
-        Look::DeadLetters,
-        Look::Receipts { limit: 100 },
+        Look::DeadLetters { limit: 2 },
+        Look::Receipts {
+            wanted: Wanted::default(),
+            limit: 3,
+        },
         Look::News {
             after: When::Before(100),
             limit: 3,

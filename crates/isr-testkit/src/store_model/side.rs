@@ -46,7 +46,7 @@ pub(super) struct Side {
     pub(super) store: Arc<dyn Store>,
     pub(super) epoch: Epoch,
     /// When the case began, by the store's clock.
-    begun: Timestamp,
+    pub(super) begun: Timestamp,
     revalidations: Vec<Held>,
     pages: Vec<Held>,
     pub(super) now: Duration,
@@ -319,14 +319,17 @@ impl Side {
     }
 
     async fn collect(&self, limit: usize) -> Result<String, StoreError> {
-        let (mut edges, mut pages, mut receipts) = (0, 0, 0);
+        let (mut edges, mut pages, mut receipts, mut given_up) = (0, 0, 0, 0);
         for _ in 0..ROUNDS {
             let collected = self.store.collect_garbage(limit).await?;
             edges += collected.edges;
             pages += collected.pages;
             receipts += collected.receipts;
+            given_up += collected.given_up;
             if !collected.more {
-                return Ok(format!("{edges} pairs, {pages} pages, {receipts} receipts"));
+                return Ok(format!(
+                    "{edges} pairs, {pages} pages, {receipts} receipts, {given_up} given up"
+                ));
             }
         }
         Ok("the collection does not end".to_owned())

@@ -5,6 +5,7 @@ pub mod cases;
 mod graph;
 mod jobs;
 mod judging;
+mod listing;
 pub mod make;
 mod news;
 mod scheduling;
@@ -83,6 +84,10 @@ macro_rules! store_behaviour {
             a_dead_revalidation_can_be_replayed,
             receipts_come_newest_first,
             receipts_come_newest_first_whatever_their_names,
+            receipts_come_in_pieces_each_once,
+            receipts_are_found_by_what_is_said_of_them,
+            dead_letters_come_in_pieces_each_once,
+            dead_letters_are_listed_whole_while_they_are_replayed,
             a_page_queued_twice_is_claimed_once,
             a_page_is_not_worked_on_before_all_that_queued_it_is_due,
             a_page_in_flight_stays_so_when_it_is_superseded_too,

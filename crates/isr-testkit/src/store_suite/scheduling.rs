@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use isr_core::{
-    BindOutcome, Claimed, Leave, Phase, Receipt, RevalidateOptions, RevalidationId, Store,
-    StoreError,
+    BindOutcome, Claimed, Leave, Phase, Receipt, ReceiptFilter, RevalidateOptions, RevalidationId,
+    Store, StoreError,
 };
 
 use super::StoreFixture;
@@ -52,7 +52,11 @@ pub async fn a_scheduled_revalidation_moves_nothing_before_its_time(fixture: &im
     assert_eq!(claim(&*store, 9).await, []);
     assert_eq!(store.receipt(&made.id).await.unwrap(), Some(made.clone()));
     assert_eq!(
-        store.receipts(9).await.unwrap(),
+        store
+            .receipts(&ReceiptFilter::default(), None, 9)
+            .await
+            .unwrap()
+            .receipts,
         std::slice::from_ref(&made)
     );
     let depth = store.depth().await.unwrap();

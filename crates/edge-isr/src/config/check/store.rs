@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
-use super::{Faults, MILLISECOND, MINUTE};
+use super::{DAY, Faults, MILLISECOND, MINUTE};
 use crate::config::model::{Durability, StoreConfig, StoreOptions};
 use crate::config::raw::{self, Size, StoreKind};
 
@@ -74,6 +74,7 @@ pub(super) fn options(raw: &raw::Store, faults: &mut Faults) -> StoreOptions {
     StoreOptions {
         history,
         queue,
+        keep_receipts: faults.within("store.keep_receipts", raw.keep_receipts, MINUTE..=366 * DAY),
         durability: match raw.durability {
             raw::Durability::Process => Durability::Process,
             raw::Durability::Machine => Durability::Machine,
