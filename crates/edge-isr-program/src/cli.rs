@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Incremental static revalidation for any web origin: the speed of static pages, the freshness of
@@ -61,7 +61,9 @@ Examples:
   edge-isr revalidate post:42 posts
   edge-isr revalidate --url https://example.com/about --wait
   edge-isr revalidate category:7 --dry-run
-  edge-isr revalidate --prefix https://example.com/blog --hard")]
+  edge-isr revalidate --prefix https://example.com/blog --hard
+  edge-isr revalidate post:42 --at 2026-12-01T09:00Z
+  edge-isr revalidate --cancel 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f")]
     Revalidate(Revalidate),
     /// Remove every copy of pages, and do not warm them
     #[command(after_help = "\
@@ -80,8 +82,16 @@ Examples:
   edge-isr status                                  the newest revalidations
   edge-isr status --tag post:42                    the pages of a tag
   edge-isr status --url https://example.com/blog   the tags of a page
-  edge-isr status --receipt 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f")]
+  edge-isr status --receipt 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f
+  edge-isr status --receipt 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f --wait=done")]
     Status(Status),
+    /// List revalidations, newest first
+    #[command(after_help = "\
+Examples:
+  edge-isr receipts --phase failed --phase settling --since 2h
+  edge-isr receipts --tag post:42 --limit 5
+  edge-isr receipts --phase scheduled --all --json | jq -r '.receipts[].id'")]
+    Receipts(Receipts),
     /// Look at the tag graph
     #[command(subcommand)]
     Graph(Graph),
@@ -157,6 +167,16 @@ pub(crate) struct Revalidate {
     /// Never serve a copy again, in place of serving it while it is revalidated
     #[arg(long)]
     pub(crate) hard: bool,
+    /// Not before a time to come, in RFC 3339, by the store's clock: for content under embargo
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Call off what waits for its time
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["tags", "urls", "prefixes", "hosts", "everything", "hard", "at", "dry_run", "wait", "until_edges_know"]
+    )]
+    pub(crate) cancel: Option<String>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -169,15 +189,29 @@ pub(crate) struct Revalidate {
 /// What to wait for.
 #[derive(Debug, Args)]
 pub(crate) struct Wait {
-    /// Wait until nothing made from older data can appear anywhere
-    #[arg(id = "wait", long = "wait")]
-    pub(crate) until_settled: bool,
+    /// Wait until it has come so far; if it is not said how far, until nothing made from older data can
+    /// appear anywhere
+    #[arg(id = "wait", long = "wait", value_name = "FOR", num_args = 0..=1, require_equals = true, default_missing_value = "settled")]
+    pub(crate) until: Option<Until>,
     /// Wait until no edge serves anything of it as fresh
     #[arg(long = "wait-edges", conflicts_with = "wait")]
     pub(crate) until_edges_know: bool,
     /// How long to wait, in seconds: at most 600
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) timeout: u64,
+}
+
+/// How far a revalidation is to have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Until {
+    /// No edge serves anything of it as fresh
+    Edges,
+    /// Every tier has taken the purge on
+    Purged,
+    /// Nothing made from older data can appear anywhere
+    Settled,
+    /// Nothing is left to do, warming included
+    Done,
 }
 
 /// Arguments of `purge`.
@@ -214,6 +248,52 @@ pub(crate) struct Status {
     /// A revalidation: how far it has come
     #[arg(long, group = "what", value_name = "ID")]
     pub(crate) receipt: Option<String>,
+    /// With --receipt: wait until it has come so far; if it is not said how far, until it has settled
+    #[arg(long, requires = "receipt", value_name = "FOR", num_args = 0..=1, require_equals = true, default_missing_value = "settled")]
+    pub(crate) wait: Option<Until>,
+    /// How long to wait, in seconds: at most 600
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Arguments of `receipts`.
+#[derive(Debug, Args)]
+pub(crate) struct Receipts {
+    /// At this phase; can be repeated
+    #[arg(long = "phase", value_name = "PHASE")]
+    pub(crate) phases: Vec<String>,
+    /// Settled ones
+    #[arg(long)]
+    pub(crate) settled: bool,
+    /// Those that have not settled
+    #[arg(long, conflicts_with = "settled")]
+    pub(crate) unsettled: bool,
+    /// That name this tag
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+    /// That name this URL
+    #[arg(long, conflicts_with = "tag")]
+    pub(crate) url: Option<String>,
+    /// Asked for by `api`, `command_line`, `library`, `purge_request` or `unsafe_request`
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// Accepted since then: a time, or so long ago such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Accepted until then
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) limit: u64,
+    /// However many there are
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
+    /// Go on where the list before ended
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
     #[command(flatten)]
     pub(crate) server: Server,
 }
@@ -263,7 +343,7 @@ pub(crate) struct Replay {
     /// Names of revalidations, and URLs of pages
     #[arg(value_name = "ID|URL", required_unless_present = "all")]
     pub(crate) jobs: Vec<String>,
-    /// Every one, at most 1000 at once
+    /// Every one
     #[arg(long, conflicts_with = "jobs")]
     pub(crate) all: bool,
     #[command(flatten)]

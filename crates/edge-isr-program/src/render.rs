@@ -3,7 +3,7 @@
 use edge_isr::config::StoreConfig;
 
 use crate::admin::{
-    DeadLetterView, GraphView, PageView, PlanView, ReceiptView, TagView, WarmAnswer,
+    DeadLetterView, GraphView, PageView, PlanView, ReceiptList, ReceiptView, TagView, WarmAnswer,
 };
 use crate::output::{Column, Lines, Output, table};
 
@@ -33,6 +33,12 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
     text.line(format!("  targets  {}", targets.join(", ")));
     text.line(format!("  mode     {}", mode(receipt)));
     text.line(format!("  source   {}", receipt.source.replace('_', " ")));
+    if let Some(made) = &receipt.made {
+        text.line(format!("  made     {}", to_the_second(made)));
+    }
+    if let Some(at) = &receipt.at {
+        text.line(format!("  for      {at}"));
+    }
     text.line(format!("  state    {phase}"));
     if let Some(error) = &receipt.error {
         text.line(format!("  error    {}", output.bad(error)));
@@ -104,12 +110,16 @@ fn target(target: &crate::admin::TargetView) -> String {
     }
 }
 
-/// The newest revalidations.
-pub(crate) fn receipts(receipts: &[ReceiptView]) -> String {
+/// Revalidations, newest first.
+pub(crate) fn receipts(list: &ReceiptList) -> String {
+    let receipts = &list.receipts;
     if receipts.is_empty() {
-        return "no revalidations yet".into();
+        return "no revalidations".into();
     }
-    let columns = ["id", "targets", "mode", "phase", "settled", "warmed"].map(Column::Text);
+    let columns = [
+        "id", "made", "targets", "mode", "source", "phase", "settled", "warmed",
+    ]
+    .map(Column::Text);
     let row = |receipt: &ReceiptView| {
         let mut targets: Vec<String> = receipt.targets.iter().take(3).map(target).collect();
         if receipt.targets.len() > 3 {
@@ -117,14 +127,36 @@ pub(crate) fn receipts(receipts: &[ReceiptView]) -> String {
         }
         vec![
             receipt.id.clone(),
+            receipt
+                .made
+                .as_deref()
+                .map(to_the_second)
+                .unwrap_or_default(),
             targets.join(", "),
             mode(receipt).to_owned(),
-            receipt.phase.clone(),
+            receipt.source.replace('_', " "),
+            match &receipt.at {
+                Some(at) if receipt.phase == "scheduled" => format!("scheduled for {at}"),
+                _ => receipt.phase.clone(),
+            },
             if receipt.settled { "yes" } else { "no" }.to_owned(),
             receipt.warm.warmed.to_string(),
         ]
     };
-    table(&columns, receipts.iter().map(row))
+    let mut text = Lines::default();
+    text.block(&table(&columns, receipts.iter().map(row)), 0);
+    if let Some(next) = &list.next {
+        text.line(format!("there may be more: --after '{next}', or --all"));
+    }
+    text.into_text()
+}
+
+/// A time without its fraction of a second.
+fn to_the_second(time: &str) -> String {
+    match time.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => time.to_owned(),
+    }
 }
 
 /// Jobs that were given up on.
@@ -267,8 +299,8 @@ pub(crate) fn graph(graph: &GraphView, output: Output) -> String {
         (
             "waiting",
             format!(
-                "{} revalidations, {} pages",
-                graph.queue.revalidations, graph.queue.pages
+                "{} revalidations, {} scheduled, {} pages",
+                graph.queue.revalidations, graph.queue.scheduled, graph.queue.pages
             ),
         ),
         ("given up on", graph.queue.dead.to_string()),

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Beginning, Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetter, Epoch,
+    Beginning, Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetterChunk, Epoch,
     GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
-    Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
-    SenderReport, SenderState, Store, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, Secret, SenderId, SenderReport, SenderState, Store, StoreError, TagGraph,
+    Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -93,6 +94,7 @@ macro_rules! hand_on {
 
 hand_on! { TagGraph:
     position() -> Position;
+    time() -> Timestamp;
     secret() -> Secret;
     bind(binds: &[Bind]) -> Vec<BindOutcome>;
     unbind(urls: &[PageUrl]) -> u64;
@@ -111,6 +113,7 @@ hand_on! { TagGraph:
 
 hand_on! { JobStore:
     claim_revalidations(worker: &WorkerId, limit: usize, lease: Duration) -> Vec<Claimed<Receipt>>;
+    cancel(id: &RevalidationId) -> Option<Receipt>;
     save(claim: &Claim, receipt: &Receipt, lease: Duration) -> ();
     leave(claim: &Claim, receipt: &Receipt, how: &Leave) -> ();
     queue_pages(pages: &[PageWork], delay: Duration) -> ();
@@ -120,8 +123,8 @@ hand_on! { JobStore:
     pages_outstanding(position: &Position) -> u64;
     hand_back(worker: &WorkerId) -> ();
     receipt(id: &RevalidationId) -> Option<Receipt>;
-    receipts(limit: usize) -> Vec<Receipt>;
-    dead_letters(limit: usize) -> Vec<DeadLetter>;
+    receipts(wanted: &ReceiptFilter, after: Option<&Cursor>, limit: usize) -> ReceiptChunk;
+    dead_letters(after: Option<&Cursor>, limit: usize) -> DeadLetterChunk;
     replay(jobs: &[JobKey]) -> u64;
     depth() -> QueueDepth;
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Generation, PageUrl, Position, Receipt, RevalidationId, StoreError};
+use crate::{
+    Cursor, Generation, PageUrl, Position, Receipt, ReceiptFilter, RevalidationId, StoreError,
+};
 
 /// A worker's name, unique among all workers of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,16 +161,36 @@ pub struct DeadLetter {
     pub error: String,
 }
 
+/// Some of the jobs that were given up on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterChunk {
+    /// The jobs: first revalidations, then pages.
+    pub letters: Vec<DeadLetter>,
+    /// Where the next chunk starts; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
+/// Some of the receipts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiptChunk {
+    /// Those that were wanted among the ones looked at, newest first.
+    pub receipts: Vec<Receipt>,
+    /// Where the next chunk starts; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
 /// How much is waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QueueDepth {
     /// Revalidations not finished, claimed ones included.
     pub revalidations: u64,
+    /// Revalidations whose time has not come.
+    pub scheduled: u64,
     /// Pages not finished, claimed ones included.
     pub pages: u64,
     /// Jobs given up on.
     pub dead: u64,
-    /// How long the oldest job that is due has been waiting.
+    /// How long the oldest job that is due has been waiting; one that is scheduled is due at its time.
     pub oldest_due: Option<Duration>,
 }
 
@@ -176,17 +198,32 @@ pub struct QueueDepth {
 ///
 /// A claim lasts as long as its lease. When it ends with the job neither finished nor put off, the
 /// next [`JobStore::claim_revalidations`] or [`JobStore::claim_pages`] by anybody takes the job over.
-/// So every job may run twice. Receipts of finished revalidations are kept for a day, and after that
-/// until garbage is collected at the latest.
+/// So every job may run twice.
+///
+/// Receipts of revalidations that are done, or were called off, are kept for as long as the store was told
+/// to, a day unless it was told otherwise, and after that until garbage is collected at the latest. Those of
+/// revalidations that were given up on are kept for 30 days, or for that time where it is longer; with
+/// the receipt goes the dead letter. Pages that were given up on are kept, one job a page, until they are
+/// replayed or queued anew: what waits for them has not settled.
 #[async_trait]
 pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Takes up to `limit` revalidations that are due, the longest due first.
+    ///
+    /// Before that, and also with a `limit` of 0, it begins scheduled revalidations whose time has come,
+    /// the earliest first and only some at a time: for each, the generations move and its job is queued in
+    /// the same one atomic step as by [`TagGraph::invalidate`](crate::TagGraph::invalidate), and once
+    /// however many ask. There is room for each in the queue, since it counted there before.
     async fn claim_revalidations(
         &self,
         worker: &WorkerId,
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError>;
+
+    /// Calls a scheduled revalidation off, and answers with its receipt as it then stands:
+    /// [`Phase::Cancelled`](crate::Phase::Cancelled), or whatever else it is at when it had begun before
+    /// or had never been scheduled. `None` when it is not known, or no longer.
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError>;
 
     /// Saves how far a revalidation has come and renews the claim.
     ///
@@ -243,11 +280,23 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// A revalidation's receipt as it stands; `None` when it is not known, or no longer.
     async fn receipt(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError>;
 
-    /// The newest receipts, newest first.
-    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError>;
+    /// Some of the receipts that are wanted, newest first, in the order in which they were accepted; at most
+    /// `limit` of them. No more than some hundreds are looked at in one call, so there may be fewer, or none,
+    /// and more to come. What is accepted during the walk is not in it.
+    async fn receipts(
+        &self,
+        wanted: &ReceiptFilter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ReceiptChunk, StoreError>;
 
-    /// Some of the jobs given up on.
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+    /// Some of the jobs given up on, about `limit` of them. One that is dead throughout the walk is in
+    /// exactly one chunk, whatever is replayed meanwhile.
+    async fn dead_letters(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<DeadLetterChunk, StoreError>;
 
     /// Queues jobs that were given up on again, at once and with a clean slate; says how many were.
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError>;

@@ -24,6 +24,7 @@ mod policy;
 mod purge_outcome;
 mod query_filter;
 mod receipt;
+mod receipt_filter;
 mod recorder;
 mod revalidate;
 mod secret;
@@ -35,6 +36,7 @@ mod tag_header;
 mod tag_set;
 mod target;
 mod tier;
+mod timestamp;
 mod url_canonical;
 mod url_rules;
 mod variant;
@@ -60,8 +62,8 @@ pub use generation::{Epoch, Generation, InvalidGeneration, Partition, Position};
 pub use http_answer::retry_after;
 pub use invalid_options::InvalidOption;
 pub use job::{
-    Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageReason, PageWork,
-    QueueDepth, WorkerId,
+    Claim, Claimed, DeadLetter, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageReason,
+    PageWork, QueueDepth, ReceiptChunk, WorkerId,
 };
 pub use lifetimes::Lifetimes;
 pub use machine::Machine;
@@ -73,6 +75,7 @@ pub use receipt::{
     InvalidRevalidationId, NotWarmed, Phase, Progress, Receipt, RevalidateOptions, RevalidationId,
     Source, TierReceipt, TierState, WarmReceipt,
 };
+pub use receipt_filter::ReceiptFilter;
 pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};
 pub use revalidate::Revalidator;
 pub use secret::Secret;
@@ -93,6 +96,7 @@ pub use tag_header::{
 pub use tag_set::{TagSet, TooManyTags};
 pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
 pub use tier::{EscalateTo, Escalation, HostPattern, HostPatterns, InvalidHostPattern, Tier};
+pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use url_rules::{NormalisedUrl, SiteOrigin, UrlRules};
 pub use variant::{InvalidVariantKey, VariantKey};
 pub use vary::VaryRule;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Cursor, Epoch, Mode, PageUrl, Position, Targets};
+use crate::{Cursor, Epoch, Mode, PageUrl, Position, StoreError, Targets, Timestamp};
 
 /// The name of one revalidation, unique everywhere. Whoever chooses it may send the same request
 /// twice without it happening twice.
@@ -220,6 +220,8 @@ pub enum Phase {
     /// Stored durably, and not begun.
     #[default]
     Queued,
+    /// Stored durably, and to be queued when its time has come: no generation has moved yet.
+    Scheduled,
     /// Purging the tiers, nearest the origin first, each confirmed before the next.
     Purging,
     /// Refilling caches.
@@ -230,26 +232,42 @@ pub enum Phase {
     Done,
     /// Given up on; see the error. A replay goes on from where it stopped.
     Failed,
+    /// Called off before its time had come: nothing of it has happened.
+    Cancelled,
 }
 
 impl Phase {
+    /// Every phase, in the order in which a revalidation comes to them.
+    pub const ALL: [Self; 8] = [
+        Self::Scheduled,
+        Self::Queued,
+        Self::Purging,
+        Self::Warming,
+        Self::Settling,
+        Self::Done,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// The word for it, in receipts and metric labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Scheduled => "scheduled",
             Self::Purging => "purging",
             Self::Warming => "warming",
             Self::Settling => "settling",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether nobody is going to work on it any more.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -262,6 +280,31 @@ pub struct RevalidateOptions {
     pub warm: bool,
     /// Purges everything a second time after this delay, for tiers that re-cache among themselves.
     pub second_purge: Option<Duration>,
+    /// When the generations are to move and the purge is to begin, by the store's clock: embargoed content
+    /// is prepared before its time. Nothing happens until then; a worker sees to it that it happens then.
+    /// A time that has passed, or is less than a second away, is now, as is `None`, the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+impl RevalidateOptions {
+    /// How far ahead of the store's clock [`RevalidateOptions::at`] may be: 366 days.
+    pub const FARTHEST: Duration = Duration::from_hours(366 * 24);
+    /// How far ahead a time has to be for there to be anything to wait for.
+    pub const NEAREST: Duration = Duration::from_secs(1);
+
+    /// Until when it is to wait, when a store's clock shows `now`; `None` when it is to happen at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TooFarAhead`].
+    pub fn waits_until(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let last = now.after(Self::FARTHEST);
+        match self.at {
+            Some(at) if at > last => Err(StoreError::TooFarAhead { at, last }),
+            at => Ok(at.filter(|at| at.since(now) >= Self::NEAREST)),
+        }
+    }
 }
 
 impl Default for RevalidateOptions {
@@ -270,6 +313,7 @@ impl Default for RevalidateOptions {
             mode: Mode::Soft,
             warm: true,
             second_purge: None,
+            at: None,
         }
     }
 }
@@ -285,8 +329,12 @@ pub struct Receipt {
     pub options: RevalidateOptions,
     /// Who asked.
     pub source: Source,
-    /// The generation it made in every partition; `None` until the store has accepted it.
+    /// The generation it made in every partition; `None` until the store has accepted it, and until its
+    /// time has come where it is scheduled.
     pub position: Option<Position>,
+    /// When the store accepted it, by the store's clock; `None` until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Timestamp>,
     /// What it is at.
     pub phase: Phase,
     /// Every tier, nearest the origin first. Empty until a worker has begun.
@@ -335,6 +383,7 @@ impl Receipt {
             options,
             source,
             position: None,
+            made: None,
             phase: Phase::Queued,
             tiers: Vec::new(),
             settled: false,

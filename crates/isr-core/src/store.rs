@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Epoch, Generation, JobStore, Mode, PageUrl, Partition, Position, RateBudget, Receipt,
-    RevalidationId, Secret, Tag, TagSet, Target, VariantKey,
+    RevalidationId, Secret, Tag, TagSet, Target, Timestamp, VariantKey,
 };
 
 /// A failure of the store as whatever library noticed it.
@@ -77,6 +77,17 @@ pub enum StoreError {
     QueueFull {
         /// The most jobs it may hold.
         limit: u64,
+    },
+    /// A revalidation is to happen later than a store keeps one waiting
+    /// ([`RevalidateOptions::FARTHEST`](crate::RevalidateOptions::FARTHEST)).
+    #[error(
+        "{at} is too far ahead: by the store's clock, the last time that can be asked for is {last}"
+    )]
+    TooFarAhead {
+        /// The time asked for.
+        at: Timestamp,
+        /// The last time that can be asked for now.
+        last: Timestamp,
     },
     /// The store holds something that it should not, or refused a well-formed request.
     #[error("the {store} store gave an answer that makes no sense")]
@@ -296,6 +307,8 @@ pub struct Collected {
     pub pages: u64,
     /// Receipts older than they are kept.
     pub receipts: u64,
+    /// How many of those were of revalidations that had been given up on, and never replayed.
+    pub given_up: u64,
     /// Whether there is more to collect.
     pub more: bool,
 }
@@ -313,6 +326,9 @@ pub struct Collected {
 pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     /// The newest generation of every partition.
     async fn position(&self) -> Result<Position, StoreError>;
+
+    /// What the store's clock shows. Receipts and schedules go by it, and by no host's.
+    async fn time(&self) -> Result<Timestamp, StoreError>;
 
     /// Binds pages to tags and says which responses may be kept, in the order given.
     ///
@@ -355,13 +371,18 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
     async fn tags_for(&self, url: &PageUrl) -> Result<Option<PageTags>, StoreError>;
 
     /// Moves the generation of every target of `receipt` and queues its job, in one atomic step in
-    /// each partition, and answers with the receipt as it is stored: `position` filled in.
+    /// each partition, and answers with the receipt as it is stored: `position` and `made` filled in.
+    ///
+    /// One whose [`RevalidateOptions::at`](crate::RevalidateOptions::at) is still to come, by the store's
+    /// clock, is stored with the phase [`Phase::Scheduled`](crate::Phase::Scheduled) and without a
+    /// position, and nothing moves before [`JobStore::claim_revalidations`] finds it due.
     ///
     /// A receipt whose id is known already is answered as it stands, and nothing moves.
     ///
     /// # Errors
     ///
-    /// [`StoreError::QueueFull`] when the queue has no room; no generation has moved then.
+    /// [`StoreError::QueueFull`] when the queue has no room, in which those that are scheduled count, and
+    /// [`StoreError::TooFarAhead`]; no generation has moved then.
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError>;
 
     /// How the present history came to begin, until somebody says that he has dealt with it.

@@ -3,6 +3,7 @@
 //! All three implement [`isr_core::Store`] and pass one behaviour suite, which lives in
 //! `isr-testkit`. What they keep on disk or in Redis is versioned, and counts as public API.
 
+mod listing;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
@@ -20,5 +21,11 @@ pub use self::sqlite::{Durability, ServeLock, ServeLockError, SqliteOptions, Sql
 /// The most tags named in the statistics.
 const LARGEST_TAGS: usize = 20;
 
-/// How long receipts of finished revalidations are kept.
+/// Scheduled revalidations that begin in one call: each may have ten thousand targets.
+const BEGUN_AT_ONCE: usize = 16;
+
+/// How long receipts of finished revalidations are kept unless it is chosen otherwise.
 const RECEIPTS_KEPT: Duration = Duration::from_hours(24);
+
+/// How long receipts of revalidations that were given up on are kept, at the least.
+const GIVEN_UP_KEPT: Duration = Duration::from_hours(30 * 24);

@@ -199,6 +199,12 @@ pub const QUEUE_REVALIDATIONS: Declaration = Declaration::gauge(
     Unit::None,
     "Revalidations not finished, those being worked on included.",
 );
+/// Revalidations whose time has not come.
+pub const QUEUE_SCHEDULED: Declaration = Declaration::gauge(
+    "edge_isr_queue_scheduled",
+    Unit::None,
+    "Revalidations that wait for the time they were asked for.",
+);
 /// Pages waiting.
 pub const QUEUE_PAGES: Declaration = Declaration::gauge(
     "edge_isr_queue_pages",
@@ -271,6 +277,7 @@ pub const ALL: &[Declaration] = &[
     STORE_FAILURES,
     STORE_BEHIND,
     QUEUE_REVALIDATIONS,
+    QUEUE_SCHEDULED,
     QUEUE_PAGES,
     QUEUE_DEAD,
     QUEUE_OLDEST_DUE,

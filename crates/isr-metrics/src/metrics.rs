@@ -45,6 +45,7 @@ pub struct Metrics {
 
 struct QueueGauges {
     revalidations: IntGauge,
+    scheduled: IntGauge,
     pages: IntGauge,
     dead: IntGauge,
     oldest_due: Gauge,
@@ -81,6 +82,7 @@ impl Metrics {
             store_behind: table.gauge(&declared::STORE_BEHIND),
             queue: QueueGauges {
                 revalidations: table.int_gauge(&declared::QUEUE_REVALIDATIONS),
+                scheduled: table.int_gauge(&declared::QUEUE_SCHEDULED),
                 pages: table.int_gauge(&declared::QUEUE_PAGES),
                 dead: table.int_gauge(&declared::QUEUE_DEAD),
                 oldest_due: table.gauge(&declared::QUEUE_OLDEST_DUE),
@@ -108,6 +110,7 @@ impl Metrics {
 
     fn queue(&self, depth: &QueueDepth) {
         set(&self.queue.revalidations, depth.revalidations);
+        set(&self.queue.scheduled, depth.scheduled);
         set(&self.queue.pages, depth.pages);
         set(&self.queue.dead, depth.dead);
         self.queue

@@ -216,6 +216,7 @@ fn failures_of_the_store_are_counted_by_operation_and_an_unknown_one_is_another(
 fn what_was_looked_at_is_shown_as_it_was() {
     let depth = QueueDepth {
         revalidations: 1,
+        scheduled: 4,
         pages: 2,
         dead: 3,
         oldest_due: Some(HALF),
@@ -224,6 +225,7 @@ fn what_was_looked_at_is_shown_as_it_was() {
         &Event::Queue { depth },
         &[
             "queue_revalidations 1",
+            "queue_scheduled 4",
             "queue_pages 2",
             "queue_dead_letters 3",
             "queue_oldest_due_seconds 0.5",

@@ -51,6 +51,7 @@ async fn purge_all(store: &dyn Store, beginning: Beginning) -> Result<(), StoreE
         mode: Mode::Hard,
         warm: false,
         second_purge: None,
+        at: None,
     };
     let receipt = Receipt::new(Targets::everything(), options, Source::LostHistory)
         .with_id(RevalidationId::of_beginning(beginning.epoch));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use isr_core::{Clock, Event, Recorder, SenderId, Store, StoreError, Tier};
+use isr_core::{Clock, Cursor, Event, Recorder, SenderId, Store, StoreError, Tier};
 use tokio_util::sync::CancellationToken;
 
 use crate::beginnings::{OnHistoryLost, deal_with_beginning};
@@ -61,9 +61,9 @@ impl Housekeeper {
 
     /// Keeps house until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut dead = HashMap::new();
+        let (mut dead, mut looked_at) = (HashMap::new(), None);
         for look in 0_u32.. {
-            if let Err(error) = self.round(look, &mut dead).await {
+            if let Err(error) = self.round(look, &mut dead, &mut looked_at).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "cannot look after the store"
@@ -84,17 +84,33 @@ impl Housekeeper {
         &self,
         look: u32,
         dead: &mut HashMap<SenderId, Duration>,
+        looked_at: &mut Option<Cursor>,
     ) -> Result<(), StoreError> {
         deal_with_beginning(&*self.store, self.on_history_lost).await?;
         self.look().await?;
         self.dismiss_the_long_dead(dead).await?;
-        replay_for_tiers_that_are_back(&*self.store, &self.tiers).await?;
+        replay_for_tiers_that_are_back(&*self.store, &self.tiers, looked_at).await?;
         if look.is_multiple_of(LOOKS_PER_COLLECTION) {
-            while self.store.collect_garbage(COLLECTED_AT_ONCE).await?.more {
-                tokio::task::yield_now().await;
-            }
+            self.collect().await?;
         }
         Ok(())
+    }
+
+    async fn collect(&self) -> Result<(), StoreError> {
+        loop {
+            let collected = self.store.collect_garbage(COLLECTED_AT_ONCE).await?;
+            if collected.given_up > 0 {
+                tracing::warn!(
+                    revalidations = collected.given_up,
+                    "forgot revalidations that were given up on long ago and never replayed: the tiers that \
+                     failed may hold what they were to be purged of until it expires there"
+                );
+            }
+            if !collected.more {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn look(&self) -> Result<(), StoreError> {

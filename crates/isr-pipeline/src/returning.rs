@@ -5,20 +5,52 @@
 
 use std::collections::HashMap;
 
-use isr_core::{JobKey, Phase, Receipt, Store, StoreError, Tier, TierReceipt, TierState};
+use isr_core::{
+    Cursor, DeadLetter, JobKey, Phase, Receipt, Store, StoreError, Tier, TierReceipt, TierState,
+};
 
-/// Dead letters looked at in one round.
-const LOOKED_AT: usize = 1_000;
+/// Dead letters looked at at a time, and chunks of them in one round: where there are more, the next round
+/// goes on.
+const LOOKED_AT: usize = 128;
+const CHUNKS_A_ROUND: usize = 64;
 
 /// Replays every revalidation and page that waits for nothing but tiers which answer again; says how many
-/// there were.
+/// there were. `after` is where the round before stopped, and where this one does.
 pub(crate) async fn replay_for_tiers_that_are_back(
     store: &dyn Store,
     tiers: &[Tier],
+    after: &mut Option<Cursor>,
 ) -> Result<u64, StoreError> {
     let mut answers = Answers::new(tiers);
+    let mut replayed = 0;
+    for _ in 0..CHUNKS_A_ROUND {
+        let chunk = store.dead_letters(after.as_ref(), LOOKED_AT).await?;
+        let back = those_that_are_back(store, chunk.letters, &mut answers).await?;
+        if !back.is_empty() {
+            replayed += store.replay(&back).await?;
+        }
+        *after = chunk.next;
+        if after.is_none() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    if replayed > 0 {
+        tracing::info!(
+            replayed,
+            "tiers answer again: purging them of what they have missed"
+        );
+    }
+    Ok(replayed)
+}
+
+async fn those_that_are_back(
+    store: &dyn Store,
+    letters: Vec<DeadLetter>,
+    answers: &mut Answers<'_>,
+) -> Result<Vec<JobKey>, StoreError> {
     let mut back = Vec::new();
-    for letter in store.dead_letters(LOOKED_AT).await? {
+    for letter in letters {
         let is_back = match &letter.job {
             JobKey::Revalidation(id) => match store.receipt(id).await? {
                 Some(receipt) => answers.every_away(&receipt).await,
@@ -32,15 +64,7 @@ pub(crate) async fn replay_for_tiers_that_are_back(
             back.push(letter.job);
         }
     }
-    if back.is_empty() {
-        return Ok(0);
-    }
-    let replayed = store.replay(&back).await?;
-    tracing::info!(
-        replayed,
-        "tiers answer again: purging them of what they have missed"
-    );
-    Ok(replayed)
+    Ok(back)
 }
 
 /// The tiers of a receipt that were given up on for not being reached.

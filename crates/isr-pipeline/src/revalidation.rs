@@ -87,7 +87,7 @@ impl Run {
         self.meet_tiers();
         loop {
             match self.receipt.phase {
-                Phase::Queued | Phase::Failed => self.begin(),
+                Phase::Queued | Phase::Scheduled | Phase::Failed => self.begin(),
                 Phase::Purging => {
                     self.purge().await?;
                     self.enter(Phase::Warming).await?;
@@ -101,7 +101,7 @@ impl Run {
                     self.settle().await?;
                     self.receipt.phase = Phase::Done;
                 }
-                Phase::Done => return Ok(()),
+                Phase::Done | Phase::Cancelled => return Ok(()),
             }
         }
     }

@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
-use isr_core::{Clock, JobStore, Phase, Receipt, RevalidationId, StoreError, TierState};
+use isr_core::{
+    Clock, JobStore, Phase, Receipt, RevalidationId, StoreError, TierReceipt, TierState,
+};
 
-/// How often a receipt is looked at.
-const POLL: Duration = Duration::from_millis(20);
+/// How soon a receipt is looked at again: a tenth of what has been waited already, within these bounds, so
+/// that a short wait ends at once and a long one costs the store little.
+const SOONEST: Duration = Duration::from_millis(20);
+const LATEST: Duration = Duration::from_millis(500);
 
 /// How far a caller wants a revalidation to have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
     /// Every live edge has acknowledged it: none of them serves anything it concerns as fresh.
     Edges,
+    /// Every tier has taken the purge on.
+    Purged,
     /// Nothing made from older data can appear on any tier any more.
     Settled,
     /// Nothing is left to do, warming included.
@@ -27,6 +33,15 @@ impl Awaited {
                 tier.connector == edge
                     && matches!(tier.state, TierState::Confirmed | TierState::Settled)
             }),
+            Self::Purged => {
+                let taken_on = |tier: &TierReceipt| {
+                    matches!(
+                        tier.state,
+                        TierState::Accepted | TierState::Confirmed | TierState::Settled
+                    )
+                };
+                !receipt.tiers.is_empty() && receipt.tiers.iter().all(taken_on)
+            }
             Self::Settled => receipt.settled,
             Self::Done => receipt.phase == Phase::Done,
         }
@@ -47,15 +62,19 @@ pub async fn await_receipt(
     edge: &str,
     patience: Duration,
 ) -> Result<Option<Receipt>, StoreError> {
-    let deadline = clock.now() + patience;
+    let begun = clock.now();
+    let deadline = begun + patience;
     loop {
         let Some(receipt) = store.receipt(id).await? else {
             return Ok(None);
         };
         let ended = receipt.phase.is_final() || awaited.reached(&receipt, edge);
-        if ended || clock.now() >= deadline {
+        let now = clock.now();
+        if ended || now >= deadline {
             return Ok(Some(receipt));
         }
-        clock.sleep(POLL).await;
+        let waited = now.saturating_sub(begun);
+        let soon = (waited / 10).clamp(SOONEST, LATEST);
+        clock.sleep(soon.min(deadline.saturating_sub(now))).await;
     }
 }

@@ -153,15 +153,14 @@ impl Worker {
             .concurrency
             .max(1)
             .saturating_sub(revalidations.len());
-        if places > 0 {
-            let jobs = parts
-                .store
-                .claim_revalidations(&options.id, places, options.lease)
-                .await?;
-            claimed += jobs.len();
-            for job in jobs {
-                revalidations.spawn(Run::new(Arc::clone(&self.shared), job).run());
-            }
+        // Even without a place: what is scheduled begins by this.
+        let jobs = parts
+            .store
+            .claim_revalidations(&options.id, places, options.lease)
+            .await?;
+        claimed += jobs.len();
+        for job in jobs {
+            revalidations.spawn(Run::new(Arc::clone(&self.shared), job).run());
         }
         if pages.len() < PAGE_GROUPS {
             let jobs = parts

@@ -8,10 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use isr_core::{
-    Beginning, Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetter, Epoch,
+    Beginning, Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetterChunk, Epoch,
     GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
-    Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
-    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph, Taken,
+    Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 use rand::RngExt;
@@ -241,6 +242,7 @@ macro_rules! carry {
 
 carry! { self as TagGraph:
     position() -> Position;
+    time() -> Timestamp;
     secret() -> Secret;
     bind(binds: &[Bind] = binds.to_vec() => &binds) -> Vec<BindOutcome>, bound;
     unbind(urls: &[PageUrl] = urls.to_vec() => &urls) -> u64;
@@ -267,6 +269,7 @@ carry! { self as JobStore:
         limit: usize,
         lease: Duration = self.net.rules.lease(lease) => lease
     ) -> Vec<Claimed<Receipt>>, claimed;
+    cancel(id: &RevalidationId = *id => &id) -> Option<Receipt>;
     save(
         claim: &Claim = claim.clone() => &claim,
         receipt: &Receipt = receipt.clone() => &receipt,
@@ -294,8 +297,15 @@ carry! { self as JobStore:
     pages_outstanding(position: &Position = position.clone() => &position) -> u64;
     hand_back(worker: &WorkerId = worker.clone() => &worker) -> ();
     receipt(id: &RevalidationId = *id => &id) -> Option<Receipt>;
-    receipts(limit: usize) -> Vec<Receipt>;
-    dead_letters(limit: usize) -> Vec<DeadLetter>, listed;
+    receipts(
+        wanted: &ReceiptFilter = wanted.clone() => &wanted,
+        after: Option<&Cursor> = after.cloned() => after.as_ref(),
+        limit: usize
+    ) -> ReceiptChunk;
+    dead_letters(
+        after: Option<&Cursor> = after.cloned() => after.as_ref(),
+        limit: usize
+    ) -> DeadLetterChunk, listed;
     replay(jobs: &[JobKey] = jobs.to_vec() => &jobs) -> u64;
     depth() -> QueueDepth;
 }

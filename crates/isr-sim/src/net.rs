@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use isr_core::{BindOutcome, Claimed, DeadLetter, Receipt};
+use isr_core::{BindOutcome, Claimed, DeadLetterChunk, Receipt};
 use isr_graph::MemoryStore;
 use isr_pipeline::TokioClock;
 use parking_lot::Mutex;
@@ -146,11 +146,13 @@ impl Net {
         self.truth.look();
     }
 
-    /// The store lists them in no order; a run has to have one.
+    /// Sorted as it has always been, so that a seed stays what it was.
     #[expect(clippy::unused_self, reason = "as all that is done with answers")]
-    pub(crate) fn listed(&self, mut letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
-        letters.sort_by_cached_key(|letter| format!("{:?}", letter.job));
-        letters
+    pub(crate) fn listed(&self, mut chunk: DeadLetterChunk) -> DeadLetterChunk {
+        chunk
+            .letters
+            .sort_by_cached_key(|letter| format!("{:?}", letter.job));
+        chunk
     }
 }
 

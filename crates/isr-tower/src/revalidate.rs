@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::request::Parts;
 use isr_core::{
     InvalidTargets, PageUrl, Receipt, RevalidateOptions, Revalidator, Source, StoreError, Tag,
-    Target, Targets,
+    Target, Targets, Timestamp,
 };
 
 use crate::rejection::Unavailable;
@@ -59,6 +59,24 @@ impl Revalidate {
             revalidator,
             options,
         }
+    }
+
+    /// The same at a time to come, for content that is under embargo until then: nothing moves before.
+    /// The time is by the store's clock; one that has passed is now. [`RevalidateOptions::at`] says more.
+    ///
+    /// ```no_run
+    /// # use isr_core::{Timestamp, tag};
+    /// # use isr_tower::Revalidate;
+    /// # async fn announce(revalidate: Revalidate) -> Result<(), Box<dyn std::error::Error>> {
+    /// let embargo: Timestamp = "2026-12-01T09:00Z".parse()?;
+    /// revalidate.at(embargo).tags([tag("post", 42)]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn at(mut self, at: impl Into<Timestamp>) -> Self {
+        self.options.at = Some(at.into());
+        self
     }
 
     /// Revalidates every page bound to one of `tags`, in the way that the layer's

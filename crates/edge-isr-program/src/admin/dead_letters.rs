@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use edge_isr::core::{DeadLetter, JobKey, PageUrl, RevalidationId};
+use edge_isr::core::{Cursor, DeadLetter, JobKey, PageUrl, RevalidationId, StoreError};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::Shared;
-use super::body::Body;
+use super::body::{Body, Parameters};
 use super::items::{Items, at_most};
 use super::problem::Problem;
+use super::{Admin, Shared};
 
 /// The most dead letters in one answer, or in one call.
 const MOST: usize = 1000;
@@ -19,6 +19,8 @@ const MOST: usize = 1000;
 pub(crate) struct DeadLetterList {
     /// The jobs.
     pub(crate) dead_letters: Vec<DeadLetterView>,
+    /// Where the next list goes on, when there are more.
+    pub(crate) next: Option<String>,
 }
 
 /// A job that was given up on.
@@ -49,15 +51,41 @@ impl From<DeadLetter> for DeadLetterView {
     }
 }
 
-/// Jobs that were given up on, at most 1000.
-#[utoipa::path(get, path = "/v1/dead-letters", tag = "revalidations", responses(
+/// Which part of them.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// At most so many: 1 to 1000. Default: 1000.
+    limit: Option<usize>,
+    /// Where to go on: `next` of the list before.
+    after: Option<String>,
+}
+
+/// Jobs that were given up on: first revalidations, then pages.
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "revalidations", params(Part), responses(
     (status = 200, description = "The jobs", body = DeadLetterList),
     (status = 503, description = "The store is away", body = Problem),
 ))]
-pub(super) async fn list(State(admin): Shared) -> Result<Json<DeadLetterList>, Problem> {
-    let letters = admin.store.dead_letters(MOST).await?;
+pub(super) async fn list(
+    State(admin): Shared,
+    Parameters(part): Parameters<Part>,
+) -> Result<Json<DeadLetterList>, Problem> {
+    let limit = part.limit.unwrap_or(MOST).clamp(1, MOST);
+    let mut next = part.after.map(Cursor);
+    let mut dead_letters: Vec<DeadLetterView> = Vec::new();
+    loop {
+        let left = limit - dead_letters.len();
+        let chunk = admin.store.dead_letters(next.as_ref(), left).await?;
+        dead_letters.extend(chunk.letters.into_iter().map(DeadLetterView::from));
+        next = chunk.next;
+        if next.is_none() || dead_letters.len() >= limit {
+            break;
+        }
+    }
     Ok(Json(DeadLetterList {
-        dead_letters: letters.into_iter().map(Into::into).collect(),
+        dead_letters,
+        next: next.map(|cursor| cursor.0),
     }))
 }
 
@@ -69,7 +97,7 @@ pub(crate) struct ReplayRequest {
     pub(crate) revalidations: Vec<String>,
     /// URLs of pages.
     pub(crate) pages: Vec<String>,
-    /// Every job that was given up on, or as many as one call takes.
+    /// Every job that was given up on.
     pub(crate) all: bool,
 }
 
@@ -107,14 +135,31 @@ pub(super) async fn replay(
     let pages: Vec<PageUrl> = items.former_urls("pages", &request.pages, &admin.pages);
     jobs.extend(pages.into_iter().map(JobKey::Page));
     items.done()?;
-    if request.all {
-        let letters = admin.store.dead_letters(MOST).await?;
-        jobs.extend(letters.into_iter().map(|letter| letter.job));
+    let mut replayed = 0;
+    if !jobs.is_empty() {
+        replayed += admin.store.replay(&jobs).await?;
     }
-    let replayed = if jobs.is_empty() {
-        0
-    } else {
-        admin.store.replay(&jobs).await?
-    };
+    if request.all {
+        replayed += replay_all(&admin).await?;
+    }
     Ok(Json(ReplayAnswer { replayed }))
+}
+
+/// Replays as many as there are now. What is given up on again meanwhile comes last in the list, and would
+/// be replayed without end.
+async fn replay_all(admin: &Admin) -> Result<u64, StoreError> {
+    let dead = admin.store.depth().await?.dead;
+    let (mut replayed, mut next) = (0, None::<Cursor>);
+    while replayed < dead {
+        let chunk = admin.store.dead_letters(next.as_ref(), MOST).await?;
+        let jobs: Vec<JobKey> = chunk.letters.into_iter().map(|letter| letter.job).collect();
+        if !jobs.is_empty() {
+            replayed += admin.store.replay(&jobs).await?;
+        }
+        next = chunk.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(replayed)
 }

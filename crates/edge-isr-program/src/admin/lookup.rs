@@ -165,6 +165,8 @@ pub(crate) struct TagSize {
 pub(crate) struct QueueView {
     /// Revalidations not finished.
     pub(crate) revalidations: u64,
+    /// Revalidations that wait for the time they were asked for.
+    pub(crate) scheduled: u64,
     /// Single pages not finished.
     pub(crate) pages: u64,
     /// Jobs given up on.
@@ -225,6 +227,7 @@ pub(super) async fn graph(State(admin): Shared) -> Result<Json<GraphView>, Probl
         largest_tags: statistics.largest_tags.into_iter().map(size).collect(),
         queue: QueueView {
             revalidations: depth.revalidations,
+            scheduled: depth.scheduled,
             pages: depth.pages,
             dead: depth.dead,
             oldest_due_milliseconds: depth.oldest_due.map(millis),

@@ -10,6 +10,7 @@ mod dead_letters;
 mod health;
 mod items;
 mod lookup;
+mod moments;
 mod openapi;
 mod plan;
 mod problem;
@@ -119,7 +120,10 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/v1/urls", get(lookup::url))
         .route("/v1/graph", get(lookup::graph))
         .route("/v1/receipts", get(receipts::list))
-        .route("/v1/receipts/{id}", get(receipts::one))
+        .route(
+            "/v1/receipts/{id}",
+            get(receipts::one).delete(receipts::cancel),
+        )
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/replay", post(dead_letters::replay))
         .route("/v1/openapi.json", get(openapi::serve))

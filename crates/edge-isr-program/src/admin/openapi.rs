@@ -27,6 +27,7 @@ use super::{bind, dead_letters, health, lookup, receipts, revalidate, warm};
         lookup::graph,
         receipts::list,
         receipts::one,
+        receipts::cancel,
         dead_letters::list,
         dead_letters::replay,
         health::alive,
@@ -55,7 +56,7 @@ pub(crate) fn document() -> Document {
     components.responses.insert("Problem".to_owned(), problem);
     let problem = RefOr::Ref(Ref::from_response_name("Problem"));
     for path in document.paths.paths.values_mut() {
-        let operations = [&mut path.get, &mut path.post];
+        let operations = [&mut path.get, &mut path.post, &mut path.delete];
         for operation in operations.into_iter().flatten() {
             let responses = &mut operation.responses.responses;
             responses.insert("default".to_owned(), problem.clone());

@@ -20,6 +20,9 @@ pub(crate) struct Problem {
     /// The items that are at fault; nothing of the request has been applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) items: Vec<ItemFault>,
+    /// What the revalidation is at that stands in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phase: Option<String>,
 }
 
 /// An item of a request that is at fault.
@@ -40,6 +43,7 @@ impl Problem {
             title,
             detail: detail.into(),
             items: Vec::new(),
+            phase: None,
         }
     }
 
@@ -60,6 +64,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let status = match error {
             _ if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+            StoreError::TooFarAhead { .. } => {
+                return Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         tracing::warn!(

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use edge_isr::core::{
-    Receipt, RevalidateOptions, RevalidationId, Source, StoreError, Target, Targets,
+    Receipt, RevalidateOptions, RevalidationId, Source, StoreError, Target, Targets, Timestamp,
 };
 use edge_isr::pipeline::{Awaited, await_receipt};
 use http::StatusCode;
@@ -45,6 +45,10 @@ pub(crate) struct RevalidateRequest {
     pub(crate) mode: Option<ModeView>,
     /// Whether pages are warmed after the purge. Default: as configured.
     pub(crate) warm: Option<bool>,
+    /// A time to come, in RFC 3339, such as `2026-12-01T09:00Z`, at most 366 days ahead by the store's
+    /// clock: nothing happens before it, and then everything as if it were asked for at that moment. A
+    /// time that has passed is now. Default: now.
+    pub(crate) at: Option<String>,
     /// What to wait for before answering.
     pub(crate) wait: Wait,
     /// How long to wait, in seconds: at most 600. Default: 30.
@@ -88,6 +92,8 @@ pub(crate) enum Wait {
     None,
     /// Every live edge: none of them serves anything that it concerns as fresh.
     Edges,
+    /// Every tier has taken the purge on.
+    Purged,
     /// Nothing made from older data can appear on any tier any more.
     Settled,
     /// Nothing is left to do, warming included.
@@ -95,10 +101,11 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
-    const fn awaited(self) -> Option<Awaited> {
+    pub(super) const fn awaited(self) -> Option<Awaited> {
         match self {
             Self::None => None,
             Self::Edges => Some(Awaited::Edges),
+            Self::Purged => Some(Awaited::Purged),
             Self::Settled => Some(Awaited::Settled),
             Self::Done => Some(Awaited::Done),
         }
@@ -124,7 +131,7 @@ pub(crate) enum RevalidateAnswer {
         (status = 202, description = "Stored durably, and not as far yet as was asked for",
          body = RevalidateAnswer),
         (status = 409, description = "The id is that of another revalidation; nothing was stored", body = Problem),
-        (status = 422, description = "An item is malformed; nothing was applied", body = Problem),
+        (status = 422, description = "An item is malformed, or the time is too far ahead; nothing was applied", body = Problem),
         (status = 503, description = "The store is away; whether anything was stored is unknown, and \
          asking again with the same id is safe", body = Problem),
     ))]
@@ -132,7 +139,7 @@ pub(super) async fn revalidate(
     State(admin): Shared,
     Body(request): Body<RevalidateRequest>,
 ) -> Result<Response, Problem> {
-    let (targets, id) = read(&admin, &request)?;
+    let Read { targets, id, at } = read(&admin, &request)?;
     if request.dry_run {
         let plan = plan(&admin, &targets).await?;
         return Ok(Json(RevalidateAnswer::Plan(plan)).into_response());
@@ -140,6 +147,7 @@ pub(super) async fn revalidate(
     let options = RevalidateOptions {
         mode: request.mode.map_or(admin.defaults.mode, Into::into),
         warm: request.warm.unwrap_or(admin.defaults.warm),
+        at,
         ..admin.defaults.clone()
     };
     let mut receipt = Receipt::new(targets, options, request.source.into());
@@ -161,10 +169,14 @@ pub(super) async fn revalidate(
     Ok((status, Json(answer)).into_response())
 }
 
-fn read(
-    admin: &Admin,
-    request: &RevalidateRequest,
-) -> Result<(Targets, Option<RevalidationId>), Problem> {
+/// A request without faults.
+struct Read {
+    targets: Targets,
+    id: Option<RevalidationId>,
+    at: Option<Timestamp>,
+}
+
+fn read(admin: &Admin, request: &RevalidateRequest) -> Result<Read, Problem> {
     let mut items = Items::default();
     let tags = items.tags("tags", &request.tags);
     let urls = items.urls("urls", &request.urls, &admin.pages);
@@ -174,6 +186,7 @@ fn read(
         .filter_map(|(index, host)| items.note(&format!("hosts[{index}]"), admin.pages.host(host)))
         .collect();
     let id = items.parsed("id", request.id.as_ref());
+    let at = items.parsed("at", request.at.as_ref());
     let list = (tags.into_iter().map(Target::Tag))
         .chain(urls.into_iter().map(Target::Url))
         .chain(
@@ -192,7 +205,8 @@ fn read(
     let refused = |fault: edge_isr::core::InvalidTargets| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, fault.to_string())
     };
-    Ok((targets.map_err(refused)?, id))
+    let targets = targets.map_err(refused)?;
+    Ok(Read { targets, id, at })
 }
 
 /// Waits until a revalidation has come as far as was asked for, or the time is up.

@@ -1,9 +1,11 @@
 //! The API over a real socket, with a store in memory behind it.
 
 mod binding;
+mod listing;
 mod looking_up;
 mod refusals;
 mod revalidating;
+mod scheduling;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

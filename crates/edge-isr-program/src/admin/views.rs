@@ -67,7 +67,12 @@ pub(crate) struct ReceiptView {
     pub(crate) mode: ModeView,
     /// Who asked.
     pub(crate) source: String,
-    /// What it is at: `queued`, `purging`, `warming`, `settling`, `done` or `failed`.
+    /// When the store accepted it, by its clock.
+    pub(crate) made: Option<String>,
+    /// The time that was asked for, where one was: nothing of it happens before.
+    pub(crate) at: Option<String>,
+    /// What it is at: `queued`, `scheduled`, `purging`, `warming`, `settling`, `done`, `failed` or
+    /// `cancelled`.
     pub(crate) phase: String,
     /// Whether nothing made from older data can appear on any tier any more.
     pub(crate) settled: bool,
@@ -155,6 +160,8 @@ impl From<&Receipt> for ReceiptView {
             targets: receipt.targets.iter().map(TargetView::from).collect(),
             mode: receipt.options.mode.into(),
             source: receipt.source.as_str().to_owned(),
+            made: receipt.made.map(String::from),
+            at: receipt.options.at.map(String::from),
             phase: receipt.phase.as_str().to_owned(),
             settled: receipt.settled,
             tiers: receipt.tiers.iter().map(tier).collect(),

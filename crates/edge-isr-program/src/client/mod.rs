@@ -129,19 +129,33 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, Failure> {
+        let (_, answer) = self.get_waiting(path, query, Duration::ZERO).await?;
+        Ok(answer)
+    }
+
+    /// Asks for a resource; `wait` is how long the server was asked to wait. The status tells whether what
+    /// was waited for came about.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub(crate) async fn get_waiting<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        wait: Duration,
+    ) -> Result<(StatusCode, T), Failure> {
         let mut url = self.url(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let (_, answer) = self
-            .send(Request {
-                method: Method::GET,
-                url,
-                body: None,
-                patience: PATIENCE,
-            })
-            .await?;
-        Ok(answer)
+        self.send(Request {
+            method: Method::GET,
+            url,
+            body: None,
+            patience: PATIENCE + wait,
+        })
+        .await
     }
 
     /// Sends a request for something to be done; `wait` is how long the server was asked to wait. The
@@ -163,6 +177,23 @@ impl Client {
             patience: PATIENCE + wait,
         })
         .await
+    }
+
+    /// Asks for a resource to go.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Failure> {
+        let (_, answer) = self
+            .send(Request {
+                method: Method::DELETE,
+                url: self.url(path),
+                body: None,
+                patience: PATIENCE,
+            })
+            .await?;
+        Ok(answer)
     }
 
     fn url(&self, path: &[&str]) -> Url {

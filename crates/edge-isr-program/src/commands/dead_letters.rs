@@ -18,12 +18,24 @@ pub(super) async fn run(
     match what {
         cli::DeadLetters::List(server) => {
             let client = Client::new(server, file, output).await?;
-            let list: DeadLetterList = client.get(&["dead-letters"], &[]).await?;
+            let list = whole_list(&client).await?;
             output.result(&list, || render::dead_letters(&list.dead_letters));
             Ok(())
         }
         cli::DeadLetters::Replay(arguments) => replay(arguments, file, output).await,
     }
+}
+
+/// All of them, each once.
+async fn whole_list(client: &Client) -> Result<DeadLetterList, Failure> {
+    let path = ["dead-letters"];
+    let mut whole: DeadLetterList = client.get(&path, &[]).await?;
+    while let Some(after) = whole.next.take() {
+        let part: DeadLetterList = client.get(&path, &[("after", &after)]).await?;
+        whole.dead_letters.extend(part.dead_letters);
+        whole.next = part.next;
+    }
+    Ok(whole)
 }
 
 async fn replay(

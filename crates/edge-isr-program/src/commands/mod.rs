@@ -7,6 +7,7 @@ mod doctor;
 mod graph;
 mod openapi;
 mod purge;
+mod receipts;
 mod revalidate;
 mod serve;
 mod status;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Purge(arguments) => purge::run(arguments, file, output).await,
         Command::Warm(arguments) => warm::run(arguments, file, output).await,
         Command::Status(arguments) => status::run(arguments, file, output).await,
+        Command::Receipts(arguments) => receipts::run(arguments, file, output).await,
         Command::Graph(what) => graph::run(what, file, output).await,
         Command::DeadLetters(what) => dead_letters::run(what, file, output).await,
         Command::Config(what) => config::run(what, file, output),

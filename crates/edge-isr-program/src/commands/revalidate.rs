@@ -17,6 +17,9 @@ pub(super) async fn run(
     file: Option<&Path>,
     output: Output,
 ) -> Result<(), Failure> {
+    if let Some(id) = &arguments.cancel {
+        return cancel(id, &arguments.server, file, output).await;
+    }
     let no_target = arguments.tags.is_empty()
         && arguments.urls.is_empty()
         && arguments.prefixes.is_empty()
@@ -33,11 +36,24 @@ pub(super) async fn run(
         hosts: arguments.hosts.clone(),
         everything: arguments.everything,
         mode: arguments.hard.then_some(ModeView::Hard),
+        at: arguments.at.clone(),
         dry_run: arguments.dry_run,
         ..RevalidateRequest::default()
     };
     let client = Client::new(&arguments.server, file, output).await?;
     send(&client, request, &arguments.wait, output).await
+}
+
+async fn cancel(
+    id: &str,
+    server: &cli::Server,
+    file: Option<&Path>,
+    output: Output,
+) -> Result<(), Failure> {
+    let client = Client::new(server, file, output).await?;
+    let receipt: ReceiptView = client.delete(&["receipts", id]).await?;
+    output.result(&receipt, || render::receipt(&receipt, output));
+    Ok(())
 }
 
 /// Sends a request, shows the answer, and fails when what was waited for did not come about.
@@ -48,10 +64,10 @@ pub(super) async fn send(
     output: Output,
 ) -> Result<(), Failure> {
     request.source = Asker::CommandLine;
-    request.wait = match (wait.until_settled, wait.until_edges_know) {
-        (true, _) => Wait::Settled,
-        (_, true) => Wait::Edges,
-        _ => Wait::None,
+    request.wait = match (wait.until, wait.until_edges_know) {
+        (Some(until), _) => until.into(),
+        (None, true) => Wait::Edges,
+        (None, false) => Wait::None,
     };
     request.timeout_seconds = Some(wait.timeout);
     let (status, answer): (_, RevalidateAnswer) = client
@@ -71,8 +87,19 @@ pub(super) async fn send(
     }
 }
 
+impl From<cli::Until> for Wait {
+    fn from(until: cli::Until) -> Self {
+        match until {
+            cli::Until::Edges => Self::Edges,
+            cli::Until::Purged => Self::Purged,
+            cli::Until::Settled => Self::Settled,
+            cli::Until::Done => Self::Done,
+        }
+    }
+}
+
 /// Whether all went well. `late` is how many seconds were waited in vain.
-fn verdict(receipt: &ReceiptView, late: Option<u64>) -> Result<(), Failure> {
+pub(super) fn verdict(receipt: &ReceiptView, late: Option<u64>) -> Result<(), Failure> {
     if receipt.phase == "failed" {
         let error = receipt.error.as_deref().unwrap_or("see the receipt");
         return Err(Failure::Asked(format!("the revalidation failed: {error}")));

@@ -1,6 +1,10 @@
 //! `edge-isr status`: what is known.
 
 use std::path::Path;
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+use http::StatusCode;
 
 use crate::admin::{PageView, ReceiptList, ReceiptView, TagView};
 use crate::cli;
@@ -22,13 +26,37 @@ pub(super) async fn run(
         let view: PageView = client.get(&["urls"], &[("url", url)]).await?;
         output.result(&view, || render::page(&view));
     } else if let Some(id) = &arguments.receipt {
-        let view: ReceiptView = client.get(&["receipts", id], &[]).await?;
-        output.result(&view, || render::receipt(&view, output));
+        return receipt(&client, id, arguments, output).await;
     } else {
         let list: ReceiptList = client.get(&["receipts"], &[("limit", "20")]).await?;
-        output.result(&list, || render::receipts(&list.receipts));
+        output.result(&list, || render::receipts(&list));
     }
     Ok(())
+}
+
+/// One revalidation, when it has come as far as is waited for.
+async fn receipt(
+    client: &Client,
+    id: &str,
+    arguments: &cli::Status,
+    output: Output,
+) -> Result<(), Failure> {
+    let path = ["receipts", id];
+    let Some(until) = arguments.wait else {
+        let view: ReceiptView = client.get(&path, &[]).await?;
+        output.result(&view, || render::receipt(&view, output));
+        return Ok(());
+    };
+    let until = until.to_possible_value().expect("every one has a name");
+    let wait = Duration::from_secs(arguments.timeout);
+    let query = [
+        ("wait", &*format!("{}s", arguments.timeout)),
+        ("for", until.get_name()),
+    ];
+    let (status, view): (_, ReceiptView) = client.get_waiting(&path, &query, wait).await?;
+    output.result(&view, || render::receipt(&view, output));
+    let late = status != StatusCode::OK;
+    super::revalidate::verdict(&view, late.then_some(arguments.timeout))
 }
 
 /// All pages of a tag, each once.

@@ -56,6 +56,41 @@ async fn a_page_is_cached_revalidated_and_looked_up_from_the_command_line() {
         "{graph}"
     );
 
+    let id = done.json()["id"].as_str().unwrap().to_owned();
+    let waited = place
+        .run(&[
+            "status",
+            "--receipt",
+            &id,
+            "--wait=purged",
+            "--json",
+            "--server",
+            &serving.admin,
+        ])
+        .await;
+    assert_eq!((waited.status(), &waited.json()["id"]), (0, &id.into()));
+    let later = run(&[
+        "revalidate",
+        "page:a",
+        "--at",
+        "2000-01-01T00:00Z",
+        "--wait",
+    ])
+    .await;
+    assert_eq!(later.status(), 0, "{}", later.errors());
+    let listed = run(&[
+        "receipts",
+        "--tag",
+        "page:a",
+        "--settled",
+        "--all",
+        "--json",
+    ])
+    .await;
+    assert_eq!(listed.json()["receipts"].as_array().unwrap().len(), 2);
+    let none = run(&["receipts", "--phase", "failed", "--since", "1h"]).await;
+    assert_eq!(none.text().trim(), "no revalidations");
+
     let malformed = run(&["revalidate", "has space"]).await;
     assert_eq!(malformed.status(), 2);
     assert!(
@@ -299,4 +334,36 @@ async fn what_is_printed_for_other_programs_can_be_read_by_them() {
     let first = place.run(&["config", "print", "--json"]).await.json();
     let second = again.run(&["config", "print", "--json"]).await.json();
     assert_eq!(without_sources(first), without_sources(second), "{printed}");
+}
+
+#[tokio::test]
+async fn what_is_scheduled_is_seen_and_called_off_from_the_command_line() {
+    let place = Place::before(&origin().await, "");
+    let serving = place.serve(&[]).await;
+    let run = async |arguments: &[&str]| {
+        let server = ["--server", &serving.admin];
+        place.run(&[arguments, &server].concat()).await
+    };
+    let far = run(&["revalidate", "post:1", "--at", "2999-12-01T09:00Z"]).await;
+    assert_eq!(far.status(), 2);
+    assert!(far.errors().contains("too far ahead"), "{}", far.errors());
+    let now = http().get(format!("{}/v1/receipts?since=1s", serving.admin));
+    assert!(now.send().await.unwrap().status().is_success());
+    let day = Duration::from_hours(24);
+    let at = edge_isr::core::Timestamp::from(std::time::SystemTime::now() + day).to_string();
+    let made = run(&["revalidate", "post:1", "--at", &at, "--json"]).await;
+    assert_eq!(made.status(), 0, "{}", made.errors());
+    assert_eq!(made.json()["phase"], "scheduled");
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let shown = run(&["receipts", "--phase", "scheduled"]).await;
+    assert!(shown.text().contains(&format!("scheduled for {at}")));
+    let cancelled = run(&["revalidate", "--cancel", &id]).await;
+    assert_eq!(cancelled.status(), 0, "{}", cancelled.errors());
+    assert!(cancelled.text().contains("cancelled"));
+    let done = run(&["revalidate", "post:1", "--wait", "--json"]).await;
+    let done = done.json()["id"].as_str().unwrap().to_owned();
+    let late = run(&["revalidate", "--cancel", &done]).await;
+    assert_eq!(late.status(), 1);
+    assert!(late.errors().contains("cannot be called off"));
+    assert_eq!(serving.terminate().await, Some(0));
 }

@@ -261,6 +261,7 @@ fn revalidate(raw: &raw::Revalidate) -> RevalidateOptions {
         mode,
         warm: raw.warm,
         second_purge,
+        ..RevalidateOptions::default()
     }
 }
 

@@ -168,6 +168,8 @@ pub struct StoreOptions {
     pub history: NonZeroU32,
     /// Revalidations that may wait, and pages.
     pub queue: NonZeroU32,
+    /// How long receipts of finished revalidations are kept.
+    pub keep_receipts: Duration,
     /// What an acknowledged change survives.
     pub durability: Durability,
     /// Bytes that the file on disk may grow to; `None` for as many as there are.

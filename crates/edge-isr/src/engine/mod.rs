@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use isr_core::{
     Clock, Receipt, RevalidateOptions, RevalidationId, Revalidator, Sender, SenderRole, Source,
-    Store, StoreError, Tag, Target, Targets, Tier, Warmer,
+    Store, StoreError, Tag, Target, Targets, Tier, Timestamp, Warmer,
 };
 use isr_edge::{Edge, EdgeConnector, EdgeParts, HttpOrigin, Origin};
 use isr_metrics::Metrics;
@@ -244,6 +244,40 @@ impl Engine {
     pub async fn revalidate_targets(&self, targets: Targets) -> Result<Receipt, RevalidateError> {
         let receipt = Receipt::new(targets, self.revalidate_options(), Source::Library);
         Ok(self.intake.revalidate(receipt).await?)
+    }
+
+    /// The same at a time to come, for content that is under embargo until then: nothing moves before that
+    /// time, and then everything happens as if it had been asked for at that moment, once, whatever has
+    /// been restarted in between. At that moment some process of the site has to run a worker; if none
+    /// does, it happens as soon as one runs.
+    ///
+    /// The time is by the store's clock, and this host's takes no part. One that has passed, or is less
+    /// than a second ahead, is now. See [`Engine::cancel`].
+    ///
+    /// # Errors
+    ///
+    /// A time further ahead than [`RevalidateOptions::FARTHEST`], and whatever the store answers.
+    pub async fn revalidate_at(
+        &self,
+        targets: Targets,
+        at: impl Into<Timestamp>,
+    ) -> Result<Receipt, RevalidateError> {
+        let options = RevalidateOptions {
+            at: Some(at.into()),
+            ..self.revalidate_options()
+        };
+        let receipt = Receipt::new(targets, options, Source::Library);
+        Ok(self.intake.revalidate(receipt).await?)
+    }
+
+    /// Calls a revalidation off that was asked for at a time to come, and answers with its receipt: its
+    /// phase is `cancelled`, or whatever it is at when it has begun before. `None` when it is not known.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store answers.
+    pub async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        self.store().cancel(id).await
     }
 
     /// What the configuration says of revalidations whose caller chooses nothing.

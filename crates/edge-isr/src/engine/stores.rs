@@ -16,6 +16,7 @@ pub(super) fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn S
             MemoryOptions {
                 history: count(config.store_options.history),
                 queue: count(config.store_options.queue),
+                keep_receipts: config.store_options.keep_receipts,
             },
         ))),
         #[cfg(feature = "sqlite")]
@@ -42,6 +43,7 @@ pub(super) fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn S
                 connections: options.connections,
                 history: count(options.history),
                 queue: count(options.queue),
+                keep_receipts: options.keep_receipts,
             };
             let store = isr_graph::RedisStore::new(options);
             Ok(Arc::new(
@@ -77,6 +79,7 @@ fn sqlite_options(config: &Config) -> isr_graph::SqliteOptions {
         readers: options.readers,
         history: options.history.into(),
         queue: options.queue.get().into(),
+        keep_receipts: options.keep_receipts,
         ..isr_graph::SqliteOptions::default()
     }
 }

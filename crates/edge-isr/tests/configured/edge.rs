@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use edge_isr::core::{Mode, PageUrl, RevalidateOptions, Source, Tag, tag};
+use edge_isr::core::{Mode, PageUrl, ReceiptFilter, RevalidateOptions, Source, Tag, tag};
 use edge_isr::edge::{Peer, RequestBody};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -82,7 +82,12 @@ async fn purges_and_writes_do_what_is_configured_of_revalidations() {
     ask(&edge, soft.extension(from("10.1.2.3"))).await;
     ask(&edge, Request::builder().method(Method::POST).uri("/")).await;
     let configured = engine.revalidate_options();
-    let receipts = engine.store().receipts(9).await.unwrap();
+    let receipts = engine
+        .store()
+        .receipts(&ReceiptFilter::default(), None, 9)
+        .await
+        .unwrap()
+        .receipts;
     assert_eq!(receipts.len(), 2);
     for receipt in receipts {
         let mode = match receipt.source {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use isr_core::{
     Beginning, Bind, BindOutcome, Clock, Collected, Cursor, Epoch, GraphStatistics, News, PageTags,
     PageUrl, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph,
-    Target, UrlChunk,
+    Target, Timestamp, UrlChunk,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use parking_lot::Mutex;
@@ -49,6 +49,10 @@ impl FlakyStore {
 impl TagGraph for FlakyStore {
     async fn position(&self) -> Result<Position, StoreError> {
         self.here()?.position().await
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.here()?.time().await
     }
 
     async fn secret(&self) -> Result<Secret, StoreError> {

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Beginning, Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor, DeadLetter,
-    Epoch, GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
-    Position, QueueDepth, RateBudget, RateLimit, Receipt, RevalidationId, Secret, SenderId,
-    SenderReport, SenderState, StoreError, TagGraph, Taken, Target, UrlChunk, WorkerId,
+    Beginning, Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor,
+    DeadLetterChunk, Epoch, GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags,
+    PageUrl, PageWork, Phase, Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk,
+    ReceiptFilter, RevalidationId, Secret, SenderId, SenderReport, SenderState, StoreError,
+    TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 
 use self::graph::Graph;
 use self::jobs::Jobs;
-use crate::LARGEST_TAGS;
+use crate::{BEGUN_AT_ONCE, LARGEST_TAGS, RECEIPTS_KEPT};
 
 /// How the store behaves at its limits.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub struct MemoryOptions {
     pub history: usize,
     /// Revalidations and pages that may wait, each. Default: 1 000 000.
     pub queue: usize,
+    /// How long receipts of finished revalidations are kept. Default: a day.
+    pub keep_receipts: Duration,
 }
 
 impl Default for MemoryOptions {
@@ -35,6 +38,7 @@ impl Default for MemoryOptions {
         Self {
             history: 100_000,
             queue: 1_000_000,
+            keep_receipts: RECEIPTS_KEPT,
         }
     }
 }
@@ -57,6 +61,8 @@ impl State {
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
+    /// The time of day when the clock showed nothing yet. Only the clock moves on from there.
+    begun: Timestamp,
     secret: Secret,
     state: Mutex<State>,
 }
@@ -72,10 +78,11 @@ impl MemoryStore {
                 lost: false,
             }),
             graph,
-            jobs: Jobs::new(options.queue),
+            jobs: Jobs::new(options.queue, options.keep_receipts),
             buckets: HashMap::new(),
         };
         Self {
+            begun: Timestamp::from(clock.time_of_day()).before(clock.now()),
             clock,
             secret: Secret::random(),
             state: Mutex::new(state),
@@ -85,12 +92,34 @@ impl MemoryStore {
     fn with<R>(&self, act: impl FnOnce(&mut State, Duration) -> R) -> R {
         act(&mut self.state.lock(), self.clock.now())
     }
+
+    fn time_at(&self, now: Duration) -> Timestamp {
+        self.begun.after(now)
+    }
+}
+
+impl State {
+    /// Moves the generations of a revalidation's targets and queues its job.
+    fn begin(&mut self, receipt: Receipt, now: Duration) -> Receipt {
+        let mode = receipt.options.mode;
+        let position = self.graph.invalidate(receipt.id, &receipt.targets, mode);
+        let receipt = Receipt {
+            position: Some(position),
+            phase: Phase::Queued,
+            ..receipt
+        };
+        self.jobs.queue_revalidation(receipt, now)
+    }
 }
 
 #[async_trait]
 impl TagGraph for MemoryStore {
     async fn position(&self) -> Result<Position, StoreError> {
         Ok(self.with(|state, _| state.graph.position()))
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.time_at(self.clock.now()))
     }
 
     async fn secret(&self) -> Result<Secret, StoreError> {
@@ -136,18 +165,15 @@ impl TagGraph for MemoryStore {
             if let Some(known) = state.jobs.receipt(&receipt.id) {
                 return Ok(known);
             }
+            let time = self.time_at(now);
+            let wait = receipt.options.waits_until(time)?;
             state.jobs.require_room()?;
-            let position =
-                state
-                    .graph
-                    .invalidate(receipt.id, &receipt.targets, receipt.options.mode);
-            Ok(state.jobs.queue_revalidation(
-                Receipt {
-                    position: Some(position),
-                    ..receipt
-                },
-                now,
-            ))
+            let made = Some(time);
+            let receipt = Receipt { made, ..receipt };
+            Ok(match wait {
+                Some(at) => state.jobs.schedule(receipt, at),
+                None => state.begin(receipt, now),
+            })
         })
     }
 
@@ -185,8 +211,10 @@ impl TagGraph for MemoryStore {
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
         Ok(self.with(|state, now| {
             let collected = state.graph.collect_garbage(limit.max(1), now);
+            let (receipts, given_up) = state.jobs.collect_receipts(now);
             Collected {
-                receipts: state.jobs.collect_receipts(now),
+                receipts,
+                given_up,
                 ..collected
             }
         }))
@@ -201,7 +229,16 @@ impl JobStore for MemoryStore {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError> {
-        Ok(self.with(|state, now| state.jobs.claim_revalidations(worker, limit, lease, now)))
+        Ok(self.with(|state, now| {
+            for receipt in state.jobs.take_due(BEGUN_AT_ONCE, self.time_at(now)) {
+                state.begin(receipt, now);
+            }
+            state.jobs.claim_revalidations(worker, limit, lease, now)
+        }))
+    }
+
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.with(|state, now| state.jobs.cancel(id, now)))
     }
 
     async fn save(
@@ -267,12 +304,21 @@ impl JobStore for MemoryStore {
         Ok(self.with(|state, _| state.jobs.receipt(id)))
     }
 
-    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-        Ok(self.with(|state, _| state.jobs.receipts(limit)))
+    async fn receipts(
+        &self,
+        wanted: &ReceiptFilter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ReceiptChunk, StoreError> {
+        Ok(self.with(|state, _| state.jobs.receipts(wanted, after, limit)))
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        Ok(self.with(|state, _| state.jobs.dead_letters(limit)))
+    async fn dead_letters(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<DeadLetterChunk, StoreError> {
+        Ok(self.with(|state, _| state.jobs.dead_letters(after, limit)))
     }
 
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {
@@ -284,7 +330,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn depth(&self) -> Result<QueueDepth, StoreError> {
-        Ok(self.with(|state, now| state.jobs.depth(now)))
+        Ok(self.with(|state, now| state.jobs.depth(now, self.time_at(now))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Jobs with a due time, a lease while somebody works on them, and a grave.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 
 use isr_core::{Claim, Claimed, WorkerId};
@@ -51,6 +52,8 @@ pub(super) struct Queue<W> {
     entries: HashMap<String, Entry<W>>,
     /// Every job that is not dead, by the time from which it may be claimed.
     schedule: BTreeSet<(Duration, String)>,
+    /// The jobs that are.
+    dead: BTreeSet<String>,
     tokens: u64,
 }
 
@@ -59,6 +62,7 @@ impl<W> Default for Queue<W> {
         Self {
             entries: HashMap::new(),
             schedule: BTreeSet::new(),
+            dead: BTreeSet::new(),
             tokens: 0,
         }
     }
@@ -221,13 +225,24 @@ impl<W: Clone> Queue<W> {
         })
     }
 
-    pub(super) fn dead(&self) -> impl Iterator<Item = (&str, u32, &str)> {
-        self.entries.iter().filter_map(|(key, entry)| {
-            entry
-                .dead
-                .as_deref()
-                .map(|error| (key.as_str(), entry.attempt, error))
+    /// Key, attempts and error of each dead job whose key comes after `key`, by their keys.
+    pub(super) fn dead_after(&self, key: &str) -> impl Iterator<Item = (&str, u32, &str)> {
+        let beyond = (Bound::Excluded(key), Bound::Unbounded);
+        self.dead.range::<str, _>(beyond).filter_map(|key| {
+            let entry = self.entries.get(key)?;
+            let error = entry.dead.as_deref()?;
+            Some((key.as_str(), entry.attempt, error))
         })
+    }
+
+    /// How many jobs are dead.
+    pub(super) fn dead(&self) -> usize {
+        self.dead.len()
+    }
+
+    /// Forgets a job, whatever it is at.
+    pub(super) fn forget(&mut self, key: &str) {
+        self.change(key, |slot| *slot = None);
     }
 
     /// Everything there is to do, dead jobs included.
@@ -269,8 +284,12 @@ impl<W: Clone> Queue<W> {
         if let Some(at) = slot.as_ref().and_then(Entry::claimable_at) {
             self.schedule.remove(&(at, key.to_owned()));
         }
+        self.dead.remove(key);
         let result = act(&mut slot);
         if let Some(entry) = slot {
+            if entry.dead.is_some() {
+                self.dead.insert(key.to_owned());
+            }
             if let Some(at) = entry.claimable_at() {
                 self.schedule.insert((at, key.to_owned()));
             }

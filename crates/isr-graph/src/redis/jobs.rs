@@ -6,33 +6,35 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::ToRedisArgs;
 use isr_core::{
-    Claim, Claimed, DeadLetter, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork, Partition,
-    Position, QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
+    Claim, Claimed, Cursor, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork,
+    Partition, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId,
+    StoreError, WorkerId,
 };
 
-use super::error::corrupt;
 use super::link::Lane;
-use super::receipts::{newest_receipts, one_receipt};
-use super::revalidate::{read_receipt, write_receipt};
+use super::receipts::{list_receipts, one_receipt};
+use super::revalidate::write_receipt;
 use super::scripts::{
-    CLAIM, DEAD, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, RENEW_PAGES, REPLAY, SAVE,
+    CLAIM, DEPTH, HAND_BACK, LEAVE_PAGES, QUEUE_PAGES, RENEW_PAGES, REPLAY, SAVE,
 };
 use super::work::{read_work, write_work};
 use super::{HOME, RedisStore, milliseconds, read_url};
-use crate::RECEIPTS_KEPT;
+use crate::GIVEN_UP_KEPT;
 
 /// The most pages or other jobs in one call.
-const JOBS_A_CALL: usize = 128;
+pub(super) const JOBS_A_CALL: usize = 128;
 /// How the scripts name the kinds of jobs.
-const PAGES: &str = "p";
-const REVALIDATIONS: &str = "r";
+pub(super) const PAGES: &str = "p";
+pub(super) const REVALIDATIONS: &str = "r";
 
-/// Key, work, attempt, token, and the numbers of a revalidation.
-type Taken = (String, String, u32, u64, String);
-/// Revalidations, pages, dead jobs, milliseconds that the oldest has been due, outstanding pages.
-type Depths = (u64, u64, u64, i64, u64);
+/// Key, work, attempt, token, and of a revalidation its numbers and when it was made.
+type Taken = (String, String, u32, u64, String, u64);
+/// Revalidations, pages, dead jobs, milliseconds that the oldest has been due, outstanding pages, scheduled
+/// revalidations.
+type Depths = (u64, u64, u64, i64, u64, u64);
 
 impl RedisStore {
+    /// Whether scheduled revalidations are due, and the jobs that were taken.
     async fn claim(
         &self,
         partition: Partition,
@@ -40,7 +42,7 @@ impl RedisStore {
         worker: &WorkerId,
         limit: usize,
         lease: Duration,
-    ) -> Result<Vec<Taken>, StoreError> {
+    ) -> Result<(bool, Vec<Taken>), StoreError> {
         self.run(Lane::Bulk, partition, &CLAIM, |_, command| {
             command
                 .arg(kind)
@@ -67,7 +69,8 @@ impl RedisStore {
                 command
                     .arg(milliseconds(delay))
                     .arg(reason)
-                    .arg(RECEIPTS_KEPT.as_secs());
+                    .arg(self.options.keep_receipts.as_secs())
+                    .arg(self.options.keep_receipts.max(GIVEN_UP_KEPT).as_secs());
             })
             .await?;
         if held {
@@ -106,32 +109,6 @@ impl RedisStore {
         Ok(depths)
     }
 
-    async fn dead(
-        &self,
-        partition: Partition,
-        kind: &str,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
-        let dead: Vec<(String, u32, String)> = self
-            .run(Lane::Bulk, partition, &DEAD, |_, command| {
-                command.arg(kind).arg(limit);
-            })
-            .await?;
-        let letter = |(key, attempts, error): (String, u32, String)| {
-            let job = if kind == PAGES {
-                JobKey::Page(read_url(&key)?)
-            } else {
-                JobKey::Revalidation(key.parse::<RevalidationId>().map_err(corrupt)?)
-            };
-            Ok(DeadLetter {
-                job,
-                attempts,
-                error,
-            })
-        };
-        dead.into_iter().map(letter).collect()
-    }
-
     async fn replay_in(
         &self,
         partition: Partition,
@@ -162,22 +139,36 @@ impl JobStore for RedisStore {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError> {
-        let mut claimed = Vec::new();
-        for (job, text, attempt, token, numbers) in self
+        let (are_due, mut taken) = self
             .claim(HOME, REVALIDATIONS, worker, limit, lease)
-            .await?
-        {
-            let (mut work, is_complete) = read_receipt(&text, &numbers, self.options.partitions)?;
-            if !is_complete {
-                work = self.complete(work).await?;
+            .await?;
+        if are_due {
+            // What has been taken is not held for nothing: the next call tries again.
+            match self.begin_due().await {
+                Err(error) if taken.is_empty() => return Err(error),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "scheduled revalidations cannot begin yet");
+                }
+                Ok(()) => {}
             }
+            let left = limit - taken.len();
+            let (_, begun) = self.claim(HOME, REVALIDATIONS, worker, left, lease).await?;
+            taken.extend(begun);
+        }
+        let mut claimed = Vec::new();
+        for (job, text, attempt, token, numbers, made) in taken {
             claimed.push(Claimed {
-                work,
+                work: self.known((text, numbers, made)).await?,
                 attempt,
                 claim: Claim { job, token },
             });
         }
         Ok(claimed)
+    }
+
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        self.call_off(id).await
     }
 
     async fn save(
@@ -244,9 +235,8 @@ impl JobStore for RedisStore {
             if wanted == 0 {
                 break;
             }
-            for (job, text, attempt, token, _) in
-                self.claim(partition, PAGES, worker, wanted, lease).await?
-            {
+            let (_, taken) = self.claim(partition, PAGES, worker, wanted, lease).await?;
+            for (job, text, attempt, token, ..) in taken {
                 let work = read_work(read_url(&job)?, &text)?;
                 claimed.push(Claimed {
                     work,
@@ -330,18 +320,21 @@ impl JobStore for RedisStore {
         one_receipt(self, id).await
     }
 
-    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-        newest_receipts(self, limit).await
+    async fn receipts(
+        &self,
+        wanted: &ReceiptFilter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ReceiptChunk, StoreError> {
+        list_receipts(self, wanted, after, limit).await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        let limit = limit.min(JOBS_A_CALL);
-        let mut letters = self.dead(HOME, REVALIDATIONS, limit).await?;
-        for partition in self.partitions() {
-            letters.extend(self.dead(partition, PAGES, limit).await?);
-        }
-        letters.truncate(limit);
-        Ok(letters)
+    async fn dead_letters(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<DeadLetterChunk, StoreError> {
+        self.list_dead(after, limit).await
     }
 
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {
@@ -366,8 +359,9 @@ impl JobStore for RedisStore {
 
     async fn depth(&self) -> Result<QueueDepth, StoreError> {
         let mut total = QueueDepth::default();
-        for (revalidations, pages, dead, oldest, _) in self.depths(|_| 0).await? {
+        for (revalidations, pages, dead, oldest, _, scheduled) in self.depths(|_| 0).await? {
             total.revalidations += revalidations;
+            total.scheduled += scheduled;
             total.pages += pages;
             total.dead += dead;
             let oldest = u64::try_from(oldest).ok().map(Duration::from_millis);

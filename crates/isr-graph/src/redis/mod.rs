@@ -6,6 +6,7 @@
 
 mod bind;
 mod budget;
+mod dead_letters;
 mod error;
 mod gather;
 mod history;
@@ -19,6 +20,7 @@ mod options;
 mod receipts;
 mod record;
 mod revalidate;
+mod schedule;
 mod scripts;
 mod senders;
 mod server;
@@ -36,7 +38,7 @@ use futures_util::future::try_join_all;
 use isr_core::{
     Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageTags,
     PageUrl, Partition, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError,
-    TagGraph, Target, UrlChunk,
+    TagGraph, Target, Timestamp, UrlChunk,
 };
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -48,7 +50,7 @@ use self::gather::Gathering;
 use self::history::Trust;
 use self::identity::Identity;
 use self::link::{Lane, Link, Replicas};
-use self::scripts::Lua;
+use self::scripts::{Lua, TIME};
 use crate::LARGEST_TAGS;
 
 /// How often a call is begun again because the store turned out to be another one, or elsewhere.
@@ -284,6 +286,11 @@ impl TagGraph for RedisStore {
         self.current_position().await
     }
 
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        let time = self.run(Lane::Fast, HOME, &TIME, |_, _| {}).await?;
+        Ok(Timestamp::from_millis(time))
+    }
+
     async fn secret(&self) -> Result<Secret, StoreError> {
         Ok(self.identity().await?.secret())
     }
@@ -310,7 +317,10 @@ impl TagGraph for RedisStore {
     }
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
-        self.revalidate(receipt).await
+        match receipt.options.at {
+            Some(at) => self.schedule(receipt, at).await,
+            None => self.revalidate(receipt).await,
+        }
     }
 
     async fn beginning(&self) -> Result<Option<Beginning>, StoreError> {

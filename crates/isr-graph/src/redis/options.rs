@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use isr_core::Secret;
 
+use crate::RECEIPTS_KEPT;
+
 /// The longest name of a site.
 const MAX_SITE_LEN: usize = 64;
 /// At least one for binds, and one for everything else.
@@ -47,6 +49,8 @@ pub struct RedisOptions {
     pub history: usize,
     /// Revalidations that may wait, and pages that may wait in each partition. Default: 1 000 000.
     pub queue: usize,
+    /// How long receipts of revalidations that finish from now on are kept. Default: a day.
+    pub keep_receipts: Duration,
 }
 
 impl RedisOptions {
@@ -65,6 +69,7 @@ impl RedisOptions {
             connections: 4,
             history: 100_000,
             queue: 1_000_000,
+            keep_receipts: RECEIPTS_KEPT,
         }
     }
 

@@ -1,46 +1,73 @@
 //! Receipts, as they stand.
 
-use isr_core::{Receipt, RevalidationId, StoreError};
+use isr_core::{Cursor, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, StoreError};
 
 use super::link::Lane;
-use super::revalidate::read_receipt;
+use super::revalidate::{Stored, read_receipt};
 use super::scripts::RECEIPTS;
 use super::{HOME, RedisStore};
+use crate::listing::{looked_at, wanted_of};
 
-/// The most receipts that one call gives or removes.
-const RECEIPTS_A_CALL: usize = 256;
+/// The most receipts that one call removes.
+const REMOVED_AT_ONCE: usize = 256;
+
+/// Receipts, the last one looked at, when it was made, and whether there are more.
+type Listed = (Vec<Stored>, String, String, bool);
 
 pub(super) async fn one_receipt(
     store: &RedisStore,
     id: &RevalidationId,
 ) -> Result<Option<Receipt>, StoreError> {
-    Ok(ask(store, &id.to_string(), 1).await?.pop())
+    let found: Vec<Stored> = store
+        .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
+            command.arg("one").arg(id.to_string());
+        })
+        .await?;
+    found.first().map(|stored| read(store, stored)).transpose()
 }
 
-pub(super) async fn newest_receipts(
+/// Some of the receipts, newest first. A cursor is when the last one looked at was made, and its id.
+pub(super) async fn list_receipts(
     store: &RedisStore,
+    wanted: &ReceiptFilter,
+    after: Option<&Cursor>,
     limit: usize,
-) -> Result<Vec<Receipt>, StoreError> {
-    ask(store, "newest", limit.min(RECEIPTS_A_CALL)).await
+) -> Result<ReceiptChunk, StoreError> {
+    let limit = limit.max(1);
+    let (made, id) = after
+        .and_then(|cursor| cursor.0.split_once(' '))
+        .filter(|(made, _)| made.parse::<u64>().is_ok())
+        .unwrap_or_default();
+    let until = wanted.until.map(|until| until.as_millis().to_string());
+    let (found, last, last_made, is_more): Listed = store
+        .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
+            command.arg("list").arg(looked_at(wanted, limit));
+            command.arg(until.as_deref().unwrap_or_default());
+            command.arg(id).arg(made);
+        })
+        .await?;
+    let place = |made: &str, id: &str| Cursor(format!("{made} {id}"));
+    let found = found.iter().map(|stored| {
+        let receipt = read(store, stored)?;
+        let place = place(&stored.2.to_string(), &receipt.id.to_string());
+        Ok((place, receipt))
+    });
+    let found = found.collect::<Result<Vec<_>, StoreError>>()?;
+    let rest = is_more.then(|| place(&last_made, &last));
+    let (receipts, next) = wanted_of(found, wanted, limit, rest);
+    Ok(ReceiptChunk { receipts, next })
 }
 
-/// Removes what is left of receipts that are kept no longer.
-pub(super) async fn collect_receipts(store: &RedisStore) -> Result<u64, StoreError> {
+/// Removes what is left of receipts that are kept no longer; answers with how many there were, and how many
+/// of those had been given up on.
+pub(super) async fn collect_receipts(store: &RedisStore) -> Result<(u64, u64), StoreError> {
     store
         .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
-            command.arg("collect").arg(RECEIPTS_A_CALL);
+            command.arg("collect").arg(REMOVED_AT_ONCE);
         })
         .await
 }
 
-async fn ask(store: &RedisStore, which: &str, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-    let found: Vec<(String, String)> = store
-        .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
-            command.arg(which).arg(limit);
-        })
-        .await?;
-    let read = |(text, numbers): &(String, String)| {
-        read_receipt(text, numbers, store.options.partitions).map(|(receipt, _)| receipt)
-    };
-    found.iter().map(read).collect()
+fn read(store: &RedisStore, stored: &Stored) -> Result<Receipt, StoreError> {
+    read_receipt(stored, store.options.partitions).map(|(receipt, _)| receipt)
 }

@@ -6,8 +6,9 @@
 //! Whoever finds a receipt without them goes on from there: the caller who asks again, or the worker
 //! who claims its job.
 
+use deadpool_redis::redis::Cmd;
 use futures_util::future::try_join_all;
-use isr_core::{Epoch, Position, Receipt, StoreError, Target};
+use isr_core::{Epoch, Phase, Position, Receipt, StoreError, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::corrupt;
@@ -39,13 +40,20 @@ pub(super) fn write_receipt(receipt: &Receipt) -> Result<String, StoreError> {
     .map_err(corrupt)
 }
 
-/// A receipt, and whether its position is that of all partitions.
+/// A receipt as the scripts give it: its text, its numbers, and when it was made.
+pub(super) type Stored = (String, String, u64);
+
+/// A receipt, and whether its position is that of all partitions. One that waits for its time has none, and
+/// wants none.
 pub(super) fn read_receipt(
-    text: &str,
-    numbers: &str,
+    (text, numbers, made): &Stored,
     partitions: u16,
 ) -> Result<(Receipt, bool), StoreError> {
     let Read { mut receipt } = serde_json::from_str(text).map_err(corrupt)?;
+    receipt.made = (*made > 0).then(|| Timestamp::from_millis(*made));
+    if numbers.is_empty() {
+        return Ok((receipt, true));
+    }
     let position = read_position(numbers)?;
     let is_complete = position.partitions() == partitions;
     receipt.position = Some(position);
@@ -79,34 +87,60 @@ impl RedisStore {
     }
 
     pub(super) async fn revalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        let made = self.make(receipt, &self.options.queue.to_string()).await?;
+        made.ok_or_else(|| corrupt("a revalidation was neither made nor known"))
+    }
+
+    /// Makes a revalidation, unless it is known. `room` is how many jobs there may be, or `due` for one that
+    /// is scheduled; `None` when such a one is known no more.
+    pub(super) async fn make(
+        &self,
+        receipt: Receipt,
+        room: &str,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let phase = Phase::Queued;
+        let receipt = Receipt { phase, ..receipt };
         let text = write_receipt(&receipt)?;
         let calls = Revalidation::of(&receipt)?;
-        let (epoch, (number, known, numbers)): (_, (i64, String, String)) = self
+        let (epoch, (number, known, numbers, made)): (_, (i64, String, String, u64)) = self
             .run_in_epoch(Lane::Fast, HOME, &REVALIDATE, |_, command| {
-                calls.fill(self, &text, command);
+                calls.fill(self, &text, room, command);
             })
             .await?;
         let Ok(number) = u64::try_from(number) else {
-            return Err(StoreError::QueueFull {
-                limit: self.options.queue as u64,
-            });
+            return Err(self.is_full());
         };
+        if number == 0 && known.is_empty() {
+            return Ok(None);
+        }
         if number == 0 {
-            let (known, is_complete) = read_receipt(&known, &numbers, self.options.partitions)?;
-            return if is_complete {
-                Ok(known)
-            } else {
-                self.complete(known).await
-            };
+            return self.known((known, numbers, made)).await.map(Some);
         }
         let stored = Receipt {
             position: Some(Position::new(epoch, [number])),
+            made: Some(Timestamp::from_millis(made)),
             ..receipt
         };
         if self.options.partitions == 1 {
-            Ok(stored)
+            Ok(Some(stored))
         } else {
-            self.complete(stored).await
+            self.complete(stored).await.map(Some)
+        }
+    }
+
+    /// A receipt that the home partition has; what the others lack of it is made up for.
+    pub(super) async fn known(&self, stored: Stored) -> Result<Receipt, StoreError> {
+        let (known, is_complete) = read_receipt(&stored, self.options.partitions)?;
+        if is_complete {
+            Ok(known)
+        } else {
+            self.complete(known).await
+        }
+    }
+
+    pub(super) fn is_full(&self) -> StoreError {
+        StoreError::QueueFull {
+            limit: self.options.queue as u64,
         }
     }
 
@@ -119,10 +153,10 @@ impl RedisStore {
         let calls = &Revalidation::of(&receipt)?;
         let others = self.partitions().skip(1).map(|partition| {
             self.run(Lane::Fast, partition, &REVALIDATE, |_, command| {
-                calls.fill(self, "", command);
+                calls.fill(self, "", "", command);
             })
         });
-        let others: Vec<(u64, String, String)> = try_join_all(others).await?;
+        let others: Vec<(u64, String, String, u64)> = try_join_all(others).await?;
         let numbers = home
             .numbers()
             .iter()
@@ -130,14 +164,14 @@ impl RedisStore {
             .take(1)
             .chain(others.iter().map(|other| other.0));
         let position = Position::new(home.epoch, numbers);
-        let (text, numbers): (String, String) = self
+        let stored: Stored = self
             .run(Lane::Fast, HOME, &COMPLETE, |_, command| {
                 command
                     .arg(receipt.id.to_string())
                     .arg(write_position(&position));
             })
             .await?;
-        read_receipt(&text, &numbers, self.options.partitions).map(|(receipt, _)| receipt)
+        read_receipt(&stored, self.options.partitions).map(|(receipt, _)| receipt)
     }
 }
 
@@ -159,16 +193,13 @@ impl Revalidation {
         })
     }
 
-    fn fill(&self, store: &RedisStore, receipt: &str, command: &mut deadpool_redis::redis::Cmd) {
+    fn fill(&self, store: &RedisStore, receipt: &str, room: &str, command: &mut Cmd) {
         command
             .arg(&self.id)
             .arg(self.mode)
             .arg(store.options.history.max(1))
             .arg(&self.entry);
-        command
-            .arg(receipt)
-            .arg(store.options.queue)
-            .arg(&self.targets);
+        command.arg(receipt).arg(room).arg(&self.targets);
     }
 }
 

@@ -26,7 +26,15 @@ impl Lua {
     /// Whether somebody relies on what the script has written once it is answered. What the others write
     /// may be undone: it is only done again then.
     pub(super) fn makes_promises(&self) -> bool {
-        ["BIND", "REVALIDATE", "COMPLETE", "QUEUE_PAGES", "SENDERS"].contains(&self.name)
+        const PROMISES: [&str; 6] = [
+            "BIND",
+            "REVALIDATE",
+            "SCHEDULE",
+            "COMPLETE",
+            "QUEUE_PAGES",
+            "SENDERS",
+        ];
+        PROMISES.contains(&self.name)
     }
 }
 
@@ -50,18 +58,20 @@ scripts! {
     TAGS_FOR = "state" "records" "pages" "tags" "tags_for";
     STATISTICS = "state" "records" "tags" "statistics";
     COLLECT = "state" "records" "pages" "tags" "collect";
-    REVALIDATE = "state" "queue" "revalidate";
-    COMPLETE = "state" "complete";
+    REVALIDATE = "state" "queue" "receipt" "revalidate";
+    SCHEDULE = "state" "receipt" "schedule";
+    COMPLETE = "state" "receipt" "complete";
+    TIME = "state" "time";
     NEWS = "state" "news";
     SENDERS = "state" "senders";
-    CLAIM = "state" "queue" "claim";
-    SAVE = "state" "queue" "save";
-    RECEIPTS = "state" "receipts";
+    CLAIM = "state" "queue" "receipt" "claim";
+    SAVE = "state" "queue" "receipt" "save";
+    RECEIPTS = "state" "queue" "place" "receipt" "receipts";
     QUEUE_PAGES = "state" "queue" "queue_pages";
     RENEW_PAGES = "state" "queue" "renew_pages";
     LEAVE_PAGES = "state" "queue" "leave_pages";
     HAND_BACK = "state" "queue" "hand_back";
-    DEAD = "state" "queue" "dead";
+    DEAD = "state" "queue" "place" "dead";
     REPLAY = "state" "queue" "replay";
     DEPTH = "state" "queue" "depth";
     BUDGET = "budget";

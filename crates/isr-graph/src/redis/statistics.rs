@@ -45,8 +45,10 @@ impl RedisStore {
     }
 
     pub(super) async fn collect(&self, limit: usize) -> Result<Collected, StoreError> {
+        let (receipts, given_up) = collect_receipts(self).await?;
         let mut collected = Collected {
-            receipts: collect_receipts(self).await?,
+            receipts,
+            given_up,
             ..Collected::default()
         };
         let mut looked_at = 0;

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use isr_core::{
     Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageReason,
-    PageTags, PageUrl, PageWork, Position, Receipt, Secret, SenderId, SenderReport, SenderState,
-    StoreError, TagGraph, Target, UrlChunk,
+    PageTags, PageUrl, PageWork, Phase, Position, Receipt, Secret, SenderId, SenderReport,
+    SenderState, StoreError, TagGraph, Target, Timestamp, UrlChunk,
 };
 
 use crate::LARGEST_TAGS;
@@ -13,7 +13,7 @@ use super::failure::{Failure, unavailable};
 use super::job_row::Kind;
 use super::state::DEALT_WITH;
 use super::writer::Write;
-use super::{SqliteStore, collect, generations, pages, queue, receipts, secret, walk};
+use super::{SqliteStore, collect, generations, pages, queue, receipts, schedule, secret, walk};
 
 /// Pages that are one request: others get their turn after that many.
 const PAGES_AT_A_TIME: usize = 64;
@@ -25,6 +25,10 @@ const PAIRS_AT_A_TIME: usize = 512;
 impl TagGraph for SqliteStore {
     async fn position(&self) -> Result<Position, StoreError> {
         self.read(|read| Ok(read.state.position())).await
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.read(|read| Ok(schedule::timestamp(read.now))).await
     }
 
     async fn secret(&self) -> Result<Secret, StoreError> {
@@ -119,9 +123,10 @@ impl TagGraph for SqliteStore {
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
-        let receipts = self.write(|write| receipts::collect(write)).await?;
+        let (receipts, given_up) = self.write(receipts::collect).await?;
         let mut collected = Collected {
             receipts,
+            given_up,
             more: true,
             ..Collected::default()
         };
@@ -155,13 +160,30 @@ fn invalidate(write: &mut Write<'_>, receipt: &Receipt) -> Result<Receipt, Failu
     if let Some(known) = receipts::find(write.connection, &receipt.id)? {
         return Ok(known);
     }
+    let time = schedule::timestamp(write.now);
+    let wait = receipt.options.waits_until(time)?;
     queue::require_room(write, Kind::Revalidation, 1)?;
-    let position = generations::advance(write, receipt)?;
+    let made = Some(time);
     let receipt = Receipt {
-        position: Some(position),
+        made,
         ..receipt.clone()
     };
+    if let Some(at) = wait {
+        return schedule::add(write, receipt, at);
+    }
+    let receipt = begin(write, receipt)?;
     receipts::insert(write, &receipt)?;
+    Ok(receipt)
+}
+
+/// Moves the generations of a revalidation's targets and queues its job.
+pub(super) fn begin(write: &mut Write<'_>, receipt: Receipt) -> Result<Receipt, Failure> {
+    let position = generations::advance(write, &receipt)?;
+    let receipt = Receipt {
+        position: Some(position),
+        phase: Phase::Queued,
+        ..receipt
+    };
     let due = write.now;
     queue::push(
         write,

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Claim, Claimed, DeadLetter, Generation, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork,
-    Partition, Position, QueueDepth, Receipt, RevalidationId, StoreError, WorkerId,
+    Claim, Claimed, Cursor, DeadLetterChunk, Generation, JobKey, JobStore, Leave, LeavePage,
+    PageWork, Partition, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, StoreError, WorkerId,
 };
-use rusqlite::Connection;
 
 use super::claims::Taken;
 use super::failure::Failure;
 use super::job_row::Kind;
 use super::readers::Read;
+use super::receipts::Ended;
 use super::state::micros;
 use super::writer::Write;
-use super::{SqliteStore, claims, queue, receipts};
+use super::{SqliteStore, claims, dead_letters, queue, receipts, schedule};
 
 #[async_trait]
 impl JobStore for SqliteStore {
@@ -33,6 +34,11 @@ impl JobStore for SqliteStore {
         claimed.await
     }
 
+    async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        let id = *id;
+        self.write(move |write| schedule::cancel(write, &id)).await
+    }
+
     async fn save(
         &self,
         claim: &Claim,
@@ -44,7 +50,7 @@ impl JobStore for SqliteStore {
             let until = write.now + micros(lease);
             let held = claims::renew(write, Kind::Revalidation, &claim, until)?;
             require_held(held, &claim)?;
-            receipts::update(write, &receipt, false)
+            receipts::update(write, &receipt, Ended::Not)
         })
         .await
     }
@@ -54,7 +60,12 @@ impl JobStore for SqliteStore {
         self.write(move |write| {
             let held = leave(write, &claim, &receipt, &how)?;
             require_held(held, &claim)?;
-            receipts::update(write, &receipt, how == Leave::Done)
+            let ended = match how {
+                Leave::Done => Ended::Finished,
+                Leave::Dead => Ended::GivenUp,
+                Leave::Later { .. } => Ended::Not,
+            };
+            receipts::update(write, &receipt, ended)
         })
         .await
     }
@@ -135,13 +146,24 @@ impl JobStore for SqliteStore {
             .await
     }
 
-    async fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, StoreError> {
-        self.read(move |read| receipts::newest(read.connection, limit))
+    async fn receipts(
+        &self,
+        wanted: &ReceiptFilter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ReceiptChunk, StoreError> {
+        let (wanted, after) = (wanted.clone(), after.cloned());
+        self.read(move |read| receipts::list(read.connection, &wanted, after.as_ref(), limit))
             .await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        self.read(move |read| dead_letters(read.connection, limit))
+    async fn dead_letters(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<DeadLetterChunk, StoreError> {
+        let after = after.cloned();
+        self.read(move |read| dead_letters::list(read.connection, after.as_ref(), limit))
             .await
     }
 
@@ -170,14 +192,14 @@ impl SqliteStore {
         lease: Duration,
         work: impl Fn(&Write<'_>, &Taken) -> Result<W, Failure> + Send + 'static,
     ) -> Result<Vec<Claimed<W>>, StoreError> {
-        if !self
-            .read(move |read| queue::is_anything_due(read, kind))
-            .await?
-        {
+        if !self.read(move |read| is_anything_due(read, kind)).await? {
             return Ok(Vec::new());
         }
         let worker = worker.clone();
         self.write(move |write| {
+            if kind == Kind::Revalidation {
+                schedule::begin_due(write)?;
+            }
             let taken = claims::claim(write, kind, &worker, limit, lease)?;
             let claimed = taken.into_iter().map(|taken| {
                 Ok(Claimed {
@@ -190,6 +212,12 @@ impl SqliteStore {
         })
         .await
     }
+}
+
+/// Whether a claim would find or begin anything.
+fn is_anything_due(read: &Read<'_>, kind: Kind) -> Result<bool, Failure> {
+    let begins = kind == Kind::Revalidation && schedule::is_anything_due(read)?;
+    Ok(begins || queue::is_anything_due(read, kind)?)
 }
 
 fn require_held(held: bool, claim: &Claim) -> Result<(), Failure> {
@@ -239,33 +267,22 @@ fn leave_page(write: &mut Write<'_>, claim: &Claim, how: &LeavePage) -> Result<(
 
 fn replay(write: &mut Write<'_>, job: &JobKey) -> Result<bool, Failure> {
     match job {
-        JobKey::Revalidation(id) => queue::replay(write, Kind::Revalidation, &id.to_string()),
+        JobKey::Revalidation(id) => {
+            let replayed = queue::replay(write, Kind::Revalidation, &id.to_string())?;
+            if replayed {
+                receipts::not_given_up(write, id)?;
+            }
+            Ok(replayed)
+        }
         JobKey::Page(url) => queue::replay(write, Kind::Page, url.as_str()),
     }
-}
-
-fn dead_letters(connection: &Connection, limit: usize) -> Result<Vec<DeadLetter>, Failure> {
-    let mut letters = Vec::new();
-    for kind in [Kind::Revalidation, Kind::Page] {
-        for (key, attempts, error) in queue::dead(connection, kind, limit - letters.len())? {
-            let job = match kind {
-                Kind::Revalidation => JobKey::Revalidation(key.parse()?),
-                Kind::Page => JobKey::Page(PageUrl::from_stored(&key)?),
-            };
-            letters.push(DeadLetter {
-                job,
-                attempts,
-                error,
-            });
-        }
-    }
-    Ok(letters)
 }
 
 fn depth(read: &Read<'_>) -> Result<QueueDepth, Failure> {
     let state = &read.state;
     Ok(QueueDepth {
         revalidations: state.revalidations.cast_unsigned(),
+        scheduled: state.scheduled.cast_unsigned(),
         pages: state.page_jobs.cast_unsigned(),
         dead: state.dead.cast_unsigned(),
         oldest_due: queue::oldest_due(read)?,

@@ -92,10 +92,25 @@ CREATE INDEX job_again_in_flight ON job (again_epoch, again_oldest) WHERE again_
 CREATE INDEX job_dead ON job (kind) WHERE error IS NOT NULL;
 ";
 
-/// Added to the layout without a new number: releases that do not know the table leave it alone.
+/// Added to the layout without a new number: releases that do not know the tables leave them alone.
 const ADDED: &str = "
 CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY NOT NULL, full_at INTEGER NOT NULL)
     STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scheduled (at INTEGER NOT NULL, receipt TEXT NOT NULL, PRIMARY KEY (at, receipt))
+    STRICT, WITHOUT ROWID;
+";
+
+/// And columns, which releases that do not know them leave as they are.
+const ADDED_COLUMNS: [(&str, &str, &str); 3] = [
+    ("state", "scheduled", "INTEGER NOT NULL DEFAULT 0"),
+    ("receipt", "made", "INTEGER"),
+    ("receipt", "given_up", "INTEGER"),
+];
+
+/// And what finds rows by those columns.
+const ADDED_INDEXES: &str = "
+CREATE INDEX IF NOT EXISTS receipt_made ON receipt (made) WHERE made IS NOT NULL;
+CREATE INDEX IF NOT EXISTS receipt_given_up ON receipt (given_up) WHERE given_up IS NOT NULL;
 ";
 
 /// Refuses a file that another program or a newer release has written. Changes nothing.
@@ -141,8 +156,42 @@ pub(super) fn prepare(connection: &Connection, site: &str) -> Result<(), Failure
         created?;
     }
     inspect(connection)?;
-    connection.execute_batch(ADDED)?;
+    if is_anything_missing(connection)? {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let added = add_what_is_missing(connection);
+        connection.execute_batch(if added.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        added?;
+    }
     require_site(connection, site)
+}
+
+/// Columns come last, so the tables are there when those are.
+fn is_anything_missing(connection: &Connection) -> Result<bool, Failure> {
+    for (table, column, _) in ADDED_COLUMNS {
+        if !has_column(connection, table, column)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn add_what_is_missing(connection: &Connection) -> Result<(), Failure> {
+    connection.execute_batch(ADDED)?;
+    for (table, column, kind) in ADDED_COLUMNS {
+        if !has_column(connection, table, column)? {
+            connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
+        }
+    }
+    connection.execute_batch(ADDED_INDEXES)?;
+    Ok(())
+}
+
+fn has_column(connection: &Connection, table: &str, column: &str) -> Result<bool, Failure> {
+    Ok(connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?) WHERE name = ?)",
+        (table, column),
+        |row| row.get(0),
+    )?)
 }
 
 fn version(connection: &Connection) -> Result<u32, Failure> {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use isr_core::Clock;
 
 use super::state::micros;
+use crate::RECEIPTS_KEPT;
 
 /// What an acknowledged change survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,6 +48,8 @@ pub struct SqliteOptions {
     pub targets: NonZeroU64,
     /// Revalidations and pages that may wait, each. Default: 1 000 000.
     pub queue: u64,
+    /// How long receipts of finished revalidations are kept. Default: a day.
+    pub keep_receipts: Duration,
     /// The unit that the ends of copies' lifetimes are rounded up to: within it, binding an unchanged
     /// page again writes nothing. At least 1 ms. Default: one minute.
     pub ends_unit: Duration,
@@ -67,6 +70,7 @@ impl Default for SqliteOptions {
             history: NonZeroU64::new(100_000).expect("100 000 is not zero"),
             targets: NonZeroU64::new(200_000).expect("200 000 is not zero"),
             queue: 1_000_000,
+            keep_receipts: RECEIPTS_KEPT,
             ends_unit: Duration::from_mins(1),
             clock: None,
         }

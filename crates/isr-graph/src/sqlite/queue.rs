@@ -8,13 +8,14 @@ use rusqlite::Connection;
 use super::failure::Failure;
 use super::job_row::{self, Entry, Kind};
 use super::readers::Read;
-use super::state::{State, at_most};
+use super::schedule;
+use super::state::State;
 use super::writer::Write;
 
 /// Makes sure that `more` jobs have room.
 pub(super) fn require_room(write: &Write<'_>, kind: Kind, more: usize) -> Result<(), Failure> {
     let waiting = match kind {
-        Kind::Revalidation => write.state.revalidations,
+        Kind::Revalidation => write.state.revalidations + write.state.scheduled,
         Kind::Page => write.state.page_jobs,
     };
     let limit = write.options.queue;
@@ -78,7 +79,9 @@ pub(super) fn oldest_due(read: &Read<'_>) -> Result<Option<Duration>, Failure> {
             first_at(read.connection, kind)?.and_then(|at| u64::try_from(read.now - at).ok());
         oldest = oldest.max(since);
     }
-    Ok(oldest.map(Duration::from_micros))
+    let first = schedule::first_at(read.connection)?;
+    let overdue = first.and_then(|at| u64::try_from(read.now - at).ok());
+    Ok(oldest.max(overdue).map(Duration::from_micros))
 }
 
 /// Queues a dead job again; `false` when there is no such dead job.
@@ -93,21 +96,6 @@ pub(super) fn replay(write: &mut Write<'_>, kind: Kind, key: &str) -> Result<boo
     })
 }
 
-/// Key, attempts and error of some jobs given up on.
-pub(super) fn dead(
-    connection: &Connection,
-    kind: Kind,
-    limit: usize,
-) -> Result<Vec<(String, u32, String)>, Failure> {
-    let mut select = connection.prepare_cached(
-        "SELECT key, attempt, error FROM job WHERE kind = ? AND error IS NOT NULL LIMIT ?",
-    )?;
-    let rows = select.query_map((kind as i64, at_most(limit)), |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// How much work on pages that were in flight, dead jobs included, somebody at `generation` waits for.
 pub(super) fn outstanding(connection: &Connection, generation: Generation) -> Result<u64, Failure> {
     let (epoch, number) = job_row::stored(generation);
@@ -119,6 +107,11 @@ pub(super) fn outstanding(connection: &Connection, generation: Generation) -> Re
     )?;
     let count: i64 = select.query_row((epoch, number), |row| row.get(0))?;
     Ok(count.cast_unsigned())
+}
+
+/// Forgets a job, whatever it is at.
+pub(super) fn forget(write: &mut Write<'_>, kind: Kind, key: &str) -> Result<(), Failure> {
+    change(write, kind, key, |slot, _| *slot = None)
 }
 
 /// The one place where jobs change, so that the counters always agree with them.

@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) edges: i64,
     /// Revalidations that wait or are being worked on.
     pub(super) revalidations: i64,
+    /// Revalidations whose time has not come.
+    pub(super) scheduled: i64,
     /// Pages that wait or are being worked on.
     pub(super) page_jobs: i64,
     /// Jobs given up on.
@@ -56,8 +58,8 @@ impl State {
     pub(super) fn load(connection: &Connection) -> Result<Self, Failure> {
         let mut select = connection.prepare_cached(
             "SELECT epoch, number, stale_floor, expired_floor, at_risk, clock_ahead, clock_last, targets, \
-             pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected, \
-             beginning FROM state",
+             pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected, beginning, \
+             scheduled FROM state",
         )?;
         let (state, at_risk) = select.query_row([], Self::from_row)?;
         let at_risk = at_risk.as_deref().map(uuid::Uuid::try_parse).transpose();
@@ -87,6 +89,7 @@ impl State {
             tag_ids: row.get(15)?,
             collected: row.get(16)?,
             beginning: row.get(17)?,
+            scheduled: row.get(18)?,
         };
         Ok((state, row.get(4)?))
     }
@@ -96,7 +99,7 @@ impl State {
             "UPDATE state SET epoch = ?, number = ?, stale_floor = ?, expired_floor = ?, at_risk = ?, \
              clock_ahead = ?, clock_last = ?, targets = ?, pages = ?, tags = ?, edges = ?, \
              revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, tag_ids = ?, collected = ?, \
-             beginning = ?",
+             beginning = ?, scheduled = ?",
         )?;
         update.execute(rusqlite::params![
             self.epoch,
@@ -117,6 +120,7 @@ impl State {
             self.tag_ids,
             self.collected,
             self.beginning,
+            self.scheduled,
         ])?;
         Ok(())
     }
@@ -212,6 +216,7 @@ mod tests {
             tags: 0,
             edges: 0,
             revalidations: 0,
+            scheduled: 0,
             page_jobs: 0,
             dead: 0,
             tokens: 0,

@@ -40,6 +40,39 @@ async fn a_revalidation_that_reached_the_home_partition_only_is_completed() {
     }
 }
 
+/// A worker may die, or not reach some partition, after the home partition has begun what was scheduled.
+#[tokio::test]
+async fn a_scheduled_revalidation_that_began_in_the_home_partition_only_is_completed() {
+    let Redis { server, store } = fresh(4).await;
+    let before = store.position().await.unwrap();
+    let mut asked = receipt([Target::Host("site.example".into())]);
+    let wait = RevalidateOptions::NEAREST + Duration::from_millis(100);
+    asked.options.at = Some(store.time().await.unwrap().after(wait));
+    let asked = store.invalidate(asked).await.unwrap();
+    for partition in 1..4 {
+        let history = format!("isr:{{default:{partition}}}:h");
+        server.execute(&["SET", &history, "x"]).await;
+    }
+    let (worker, hour) = (WorkerId("w".into()), Duration::from_hours(1));
+    let claim = async || store.claim_revalidations(&worker, 1, hour).await;
+    let error = loop {
+        match claim().await {
+            Ok(claimed) => assert_eq!(claimed, []),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    for partition in 1..4 {
+        let history = format!("isr:{{default:{partition}}}:h");
+        server.execute(&["DEL", &history]).await;
+    }
+    let done = claim().await.unwrap().remove(0).work;
+    let now = store.position().await.unwrap();
+    assert_eq!((done.id, done.position), (asked.id, Some(now.clone())));
+    let each = before.numbers().iter().map(|number| number + 1);
+    assert_eq!(now.numbers(), each.collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn the_history_forgets_the_oldest_revalidations_first() {
     let server = RedisServer::start().await;

@@ -2,7 +2,7 @@
 
 use isr_core::{JobStore, StoreError, TagGraph};
 use isr_graph::{Durability, SqliteOptions, SqliteStore};
-use isr_testkit::store_suite::make::{page, pages_of, revalidate, set};
+use isr_testkit::store_suite::make::{HOUR, page, pages_of, receipt_for, revalidate, set};
 use rusqlite::Connection;
 
 use crate::support::{assert_whole, bind_posts, file, open};
@@ -146,4 +146,28 @@ async fn many_open_a_new_file_at_once() {
         assert_eq!(store.statistics(20).await.unwrap().pages, 8);
         assert!(store.tags_for(&page("/post/7")).await.unwrap().is_some());
     }
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_release_gets_what_it_lacks() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory, SqliteOptions::default()).await;
+    let made = revalidate(&store, &["a"]).await;
+    drop(store);
+    let connection = Connection::open(file(&directory)).unwrap();
+    let earlier = "DROP TABLE scheduled; ALTER TABLE state DROP COLUMN scheduled; \
+                   DROP INDEX receipt_made; ALTER TABLE receipt DROP COLUMN made; \
+                   DROP INDEX receipt_given_up; ALTER TABLE receipt DROP COLUMN given_up;";
+    connection.execute_batch(earlier).unwrap();
+    drop(connection);
+    let store = open(&directory, SqliteOptions::default()).await;
+    assert_eq!(store.receipt(&made.id).await.unwrap(), Some(made));
+    let mut later = receipt_for(&["a"]);
+    later.options.at = Some(store.time().await.unwrap().after(HOUR));
+    let later = store.invalidate(later).await.unwrap();
+    drop(store);
+    assert_whole(&file(&directory));
+    let store = open(&directory, SqliteOptions::default()).await;
+    assert_eq!(store.depth().await.unwrap().scheduled, 1, "it is durable");
+    assert_eq!(store.receipt(&later.id).await.unwrap(), Some(later));
 }

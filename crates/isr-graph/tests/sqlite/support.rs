@@ -62,6 +62,11 @@ pub(crate) fn assert_whole(path: &Path) {
             "revalidations",
             "SELECT count(*) FROM job JOIN receipt ON receipt.id = job.key",
         ),
+        ("scheduled", "SELECT count(*) FROM scheduled"),
+        (
+            "scheduled",
+            "SELECT count(*) FROM scheduled JOIN receipt ON receipt.id = scheduled.receipt",
+        ),
         (
             "page_jobs",
             "SELECT count(*) FROM job WHERE kind = 1 AND error IS NULL",

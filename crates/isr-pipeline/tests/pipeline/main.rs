@@ -7,5 +7,7 @@ mod each_once;
 mod phases;
 mod planning;
 mod refused;
+mod returned;
+mod scheduled;
 mod settling;
 mod support;

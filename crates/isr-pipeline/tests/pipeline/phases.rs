@@ -190,7 +190,7 @@ async fn a_tier_that_is_given_up_on_keeps_no_other_from_being_purged_and_can_be_
         Some("near cannot be reached: connection refused")
     );
     assert_eq!(world.journal(), ["far soft post:1"]);
-    let letters = world.store.dead_letters(10).await.unwrap();
+    let letters = world.store.dead_letters(None, 10).await.unwrap().letters;
     assert_eq!(letters[0].job, JobKey::Revalidation(receipt.id));
     world.store.replay(&[letters[0].job.clone()]).await.unwrap();
     let done = world
@@ -202,37 +202,6 @@ async fn a_tier_that_is_given_up_on_keeps_no_other_from_being_purged_and_can_be_
         ["far soft post:1", "near soft post:1"],
         "what was done stays done"
     );
-    worker.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tier_that_was_away_is_purged_of_what_it_missed_once_it_is_back() {
-    let mut world = World::new();
-    let away = world.tier("away", by_tag());
-    let refusing = world.tier("refusing", by_tag());
-    let worker = world.start("one");
-    let _housekeeper = world.housekeeper();
-    away.away.store(true, Ordering::SeqCst);
-    refusing.refuse(1, refused);
-    let refused = world.revalidate(&["post:0"]).await;
-    let missed = world.revalidate(&["post:1"]).await;
-    for receipt in [&refused, &missed] {
-        world
-            .wait_until(receipt, |receipt| receipt.phase == Phase::Failed)
-            .await;
-    }
-    tokio::time::sleep(Duration::from_mins(5)).await;
-    let still = world.store.receipt(&missed.id).await.unwrap().unwrap();
-    assert_eq!(still.phase, Phase::Failed, "it does not answer yet");
-    away.away.store(false, Ordering::SeqCst);
-    for receipt in [&refused, &missed] {
-        let done = world
-            .wait_until(receipt, |receipt| receipt.phase == Phase::Done)
-            .await;
-        assert!(done.settled);
-        assert!(done.tiers.iter().all(|tier| !tier.away));
-    }
-    assert_eq!(world.store.dead_letters(10).await.unwrap(), []);
     worker.stop().await;
 }
 
@@ -257,7 +226,13 @@ async fn a_tier_that_is_back_and_refuses_is_asked_once_more_and_then_waits_for_a
     let later = world.store.receipt(&receipt.id).await.unwrap().unwrap();
     assert_eq!(calls.tiers[0].calls, later.tiers[0].calls);
     cdn.half_set_up.store(false, Ordering::SeqCst);
-    let letter = world.store.dead_letters(1).await.unwrap().remove(0);
+    let letter = world
+        .store
+        .dead_letters(None, 1)
+        .await
+        .unwrap()
+        .letters
+        .remove(0);
     world.store.replay(&[letter.job]).await.unwrap();
     world.wait_until(&receipt, |receipt| receipt.settled).await;
     worker.stop().await;

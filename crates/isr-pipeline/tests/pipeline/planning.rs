@@ -510,7 +510,7 @@ async fn items_that_a_tier_refuses_keep_no_other_from_being_purged() {
     assert_eq!(error, "cdn refused https://site.example/1: it is of no use");
     assert_eq!(world.journal().join(" ").matches('/').count(), 6);
     *cdn.rejected.lock() = None;
-    let letters = world.store.dead_letters(1).await.unwrap();
+    let letters = world.store.dead_letters(None, 1).await.unwrap().letters;
     world.store.replay(&[letters[0].job.clone()]).await.unwrap();
     let done = world
         .wait_until(&receipt, |receipt| receipt.phase == Phase::Done)

@@ -99,11 +99,27 @@ async fn a_page_that_could_not_be_purged_while_a_tier_was_away_is_purged_once_it
     let _housekeeper = world.housekeeper();
     let receipt = in_flight(&world).await;
     cdn.away.store(true, Ordering::SeqCst);
-    while world.store.dead_letters(1).await.unwrap().is_empty() {
+    while world
+        .store
+        .dead_letters(None, 1)
+        .await
+        .unwrap()
+        .letters
+        .is_empty()
+    {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     tokio::time::sleep(Duration::from_mins(5)).await;
-    assert_eq!(world.store.dead_letters(2).await.unwrap().len(), 1);
+    assert_eq!(
+        world
+            .store
+            .dead_letters(None, 2)
+            .await
+            .unwrap()
+            .letters
+            .len(),
+        1
+    );
     cdn.away.store(false, Ordering::SeqCst);
     assert!(world.done(&receipt).await.settled);
     worker.stop().await;
@@ -117,7 +133,7 @@ async fn a_page_that_a_tier_refuses_for_good_is_given_up_on_at_once() {
     let receipt = in_flight(&world).await;
     cdn.refuse(1, refused);
     let letters = loop {
-        let letters = world.store.dead_letters(10).await.unwrap();
+        let letters = world.store.dead_letters(None, 10).await.unwrap().letters;
         if !letters.is_empty() {
             break letters;
         }
@@ -150,7 +166,7 @@ async fn a_page_is_purged_from_a_tier_that_is_back_though_another_refuses_it() {
     while store.depth().await.unwrap().pages > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(store.dead_letters(1).await.unwrap(), []);
+    assert_eq!(store.dead_letters(None, 1).await.unwrap().letters, []);
     let journal = world.journal();
     for purged in ["away hard /1", "refusing hard /1"] {
         assert!(journal.iter().any(|line| line == purged), "{journal:?}");

@@ -79,7 +79,12 @@ pub async fn what_is_refused_is_a_dead_letter_that_can_be_replayed(fixture: &dyn
     let calls = calls(targets.clone(), world.capabilities()).len();
     assert_eq!(world.calls().len(), calls, "none was made twice");
 
-    let letters = world.store.dead_letters(10).await.expect("it is there");
+    let letters = world
+        .store
+        .dead_letters(None, 10)
+        .await
+        .expect("it is there")
+        .letters;
     let job = JobKey::Revalidation(receipt.id);
     let jobs: Vec<&JobKey> = letters.iter().map(|letter| &letter.job).collect();
     assert_eq!(jobs, [&job]);
@@ -90,7 +95,12 @@ pub async fn what_is_refused_is_a_dead_letter_that_can_be_replayed(fixture: &dyn
     let tier = &receipt.tiers[0];
     assert_eq!((tier.state, &tier.error), (TierState::Settled, &None));
     are_carried_out(fixture, &fixture.calls().await, &targets);
-    let letters = world.store.dead_letters(10).await.expect("it is there");
+    let letters = world
+        .store
+        .dead_letters(None, 10)
+        .await
+        .expect("it is there")
+        .letters;
     assert_eq!(letters, []);
 }
 
@@ -134,8 +144,8 @@ pub async fn no_secret_is_in_a_receipt_or_the_log(fixture: &dyn ConnectorFixture
             told.push(serde_json::to_string(&receipt).unwrap());
         }
     }
-    let letters = world.store.dead_letters(1_000).await;
-    let letters = letters.expect("it is there").into_iter();
+    let letters = world.store.dead_letters(None, 1_000).await;
+    let letters = letters.expect("it is there").letters.into_iter();
     told.extend(letters.map(|letter| serde_json::to_string(&letter).unwrap()));
     told.push(log.text());
     assert!(log.text().contains("this is kept"));

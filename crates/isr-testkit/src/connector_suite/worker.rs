@@ -148,7 +148,7 @@ impl World {
         let options = RevalidateOptions {
             mode: Mode::Hard,
             warm: false,
-            second_purge: None,
+            ..RevalidateOptions::default()
         };
         let receipt = Receipt::new(targets, options, Source::Library);
         let (store, wake) = (Arc::clone(&self.store), Arc::clone(&self.wake));

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use isr_core::{Mode, PageReason};
+use isr_core::{Mode, PageReason, Phase};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::operation::{
     Aim, BUCKETS, Back, Kind, Left, Look, Name, Operation, PAGES, PROCESSES, Queued, Rendered,
-    TAGS, When,
+    TAGS, Wanted, When,
 };
 
 /// The most steps of a case.
@@ -39,10 +39,16 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 fn invalidate() -> impl Strategy<Value = Operation> {
-    (name(), aim(), mode()).prop_map(|(name, targets, mode)| Operation::Invalidate {
+    let wait = prop_oneof![
+        3 => Just(None),
+        1 => select(&[0, 20, 45, 366 * 86_400, 367 * 86_400])
+            .prop_map(|seconds| Some(Duration::from_secs(seconds))),
+    ];
+    (name(), aim(), mode(), wait).prop_map(|(name, targets, mode, wait)| Operation::Invalidate {
         name,
         targets,
         mode,
+        wait,
     })
 }
 
@@ -70,6 +76,7 @@ fn on_claims() -> impl Strategy<Value = Operation> {
         1 => select(&PROCESSES).prop_map(Operation::HandBack),
         1 => few(select(&PAGES)).prop_map(Operation::ReplayPages),
         1 => few(name()).prop_map(Operation::ReplayRevalidations),
+        1 => name().prop_map(Operation::Cancel),
     ]
 }
 
@@ -103,14 +110,31 @@ fn look() -> impl Strategy<Value = Look> {
         Just(Look::Depth),
         Just(Look::Statistics),
         Just(Look::Senders),
-        Just(Look::DeadLetters),
-        limit().prop_map(|limit| Look::Receipts { limit }),
+        limit().prop_map(|limit| Look::DeadLetters { limit }),
+        (wanted(), limit()).prop_map(|(wanted, limit)| Look::Receipts { wanted, limit }),
         name().prop_map(Look::Receipt),
         select(&PAGES).prop_map(Look::TagsFor),
         (aim(), limit()).prop_map(|(target, limit)| Look::UrlsFor { target, limit }),
         (when(), limit()).prop_map(|(after, limit)| Look::News { after, limit }),
         when().prop_map(|at| Look::Outstanding { at }),
     ]
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    let phases = [Phase::Queued, Phase::Scheduled, Phase::Cancelled];
+    let time = || {
+        let seconds = select(&[10, 30, 60, 86_430]).prop_map(Duration::from_secs);
+        prop_oneof![3 => Just(None), 1 => seconds.prop_map(Some)]
+    };
+    let tag = prop_oneof![2 => Just(None), 1 => select(&TAGS).prop_map(Some)];
+    (subsequence(phases.to_vec(), 0..3), tag, time(), time()).prop_map(
+        |(phases, tag, since, until)| Wanted {
+            phases,
+            tag,
+            since,
+            until,
+        },
+    )
 }
 
 fn rendered() -> impl Strategy<Value = Rendered> {
@@ -180,13 +204,14 @@ fn few<T: std::fmt::Debug + 'static>(
 
 /// Steps of ten seconds, in the midst of which the shorter lifetimes end: a store may keep a pair for up
 /// to two seconds longer. After the odd one, what was put off just before is due at this very moment. A
-/// day is how long receipts are kept.
+/// day is how long receipts are kept, and a month is longer than those of what was given up on are.
 fn passing() -> impl Strategy<Value = Duration> {
     prop_oneof![
         6 => Just(Duration::from_secs(10)),
         3 => Just(Duration::from_secs(30)),
         1 => Just(Duration::from_millis(9_998)),
         1 => Just(Duration::from_hours(24)),
+        1 => Just(Duration::from_hours(31 * 24)),
     ]
 }
 

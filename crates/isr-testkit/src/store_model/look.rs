@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use isr_core::{
-    Cursor, Generation, PageWork, Partition, Position, Receipt, SenderState, StoreError, Target,
+    Cursor, Generation, PageWork, Partition, Position, Receipt, ReceiptFilter, RevalidateOptions,
+    SenderState, StoreError, Target,
 };
 
-use super::operation::{Aim, Look, When};
+use super::operation::{Aim, Look, Wanted, When};
 use super::side::{Side, id, page, targets};
+use crate::store_suite::make;
 
 /// More than anything of a case needs to come to its end.
 const ROUNDS: usize = 1_000;
@@ -26,18 +28,11 @@ impl Side {
             Look::Depth => Ok(format!("{:?}", self.store.depth().await?)),
             Look::Statistics => self.statistics().await,
             Look::Senders => self.senders().await,
-            Look::DeadLetters => self.dead_letters().await,
-            Look::Receipts { limit } => {
-                let receipts = self.store.receipts(*limit).await?;
-                let shown = receipts.iter().map(|receipt| self.show_receipt(receipt));
-                Ok(shown.collect::<Vec<_>>().join("\n"))
-            }
+            Look::DeadLetters { limit } => self.dead_letters(*limit).await,
+            Look::Receipts { wanted, limit } => self.receipts(wanted, *limit).await,
             Look::Receipt(name) => {
                 let receipt = self.store.receipt(&id(*name)).await?;
-                Ok(
-                    receipt
-                        .map_or_else(|| "none".to_owned(), |receipt| self.show_receipt(&receipt)),
-                )
+                Ok(self.show_known(receipt.as_ref()))
             }
             Look::TagsFor(url) => self.tags_for(url).await,
             Look::UrlsFor { target, limit } => self.urls_for(target, *limit).await,
@@ -82,11 +77,44 @@ impl Side {
         ends.is_none_or(|&ends| ends + FORGOTTEN_AFTER <= self.now)
     }
 
-    async fn dead_letters(&self) -> Result<String, StoreError> {
-        let letters = self.store.dead_letters(100).await?;
-        let mut shown: Vec<String> = letters.iter().map(|letter| format!("{letter:?}")).collect();
-        shown.sort();
-        Ok(shown.join("\n"))
+    async fn receipts(&self, wanted: &Wanted, limit: usize) -> Result<String, StoreError> {
+        let filter = ReceiptFilter {
+            phases: wanted.phases.clone(),
+            settled: None,
+            target: wanted.tag.map(|text| Target::Tag(make::tag(text))),
+            source: None,
+            since: wanted.since.map(|time| self.begun.after(time)),
+            until: wanted.until.map(|time| self.begun.after(time)),
+        };
+        let (mut shown, mut cursor) = (Vec::new(), None);
+        for _ in 0..ROUNDS {
+            let chunk = self.store.receipts(&filter, cursor.as_ref(), limit).await?;
+            if chunk.receipts.len() > limit {
+                return Ok("more than were asked for".to_owned());
+            }
+            let receipts = chunk.receipts.iter();
+            shown.extend(receipts.map(|receipt| self.show_receipt(receipt)));
+            cursor = chunk.next;
+            if cursor.is_none() {
+                return Ok(shown.join("\n"));
+            }
+        }
+        Ok("the walk does not end".to_owned())
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<String, StoreError> {
+        let (mut shown, mut cursor) = (Vec::new(), None);
+        for _ in 0..ROUNDS {
+            let chunk = self.store.dead_letters(cursor.as_ref(), limit).await?;
+            let letters = chunk.letters.iter();
+            shown.extend(letters.map(|letter| format!("{letter:?}")));
+            cursor = chunk.next;
+            if cursor.is_none() {
+                shown.sort();
+                return Ok(shown.join("\n"));
+            }
+        }
+        Ok("the walk does not end".to_owned())
     }
 
     async fn tags_for(&self, url: &str) -> Result<String, StoreError> {
@@ -176,6 +204,10 @@ impl Side {
         format!("{} {place}", alike(position.numbers()))
     }
 
+    pub(super) fn show_known(&self, receipt: Option<&Receipt>) -> String {
+        receipt.map_or_else(|| "none".to_owned(), |receipt| self.show_receipt(receipt))
+    }
+
     /// Shortly, unless there is more in it than a case puts there.
     pub(super) fn show_receipt(&self, receipt: &Receipt) -> String {
         let position = receipt.position.as_ref();
@@ -188,16 +220,27 @@ impl Side {
             failures,
             error,
             progress,
+            phase,
             ..
         } = receipt;
         let mut plain = Receipt::new(targets.clone(), options.clone(), *source).with_id(*id);
         plain.position.clone_from(&receipt.position);
+        (plain.made, plain.phase) = (receipt.made, *phase);
         (plain.failures, plain.error) = (*failures, error.clone());
         plain.progress.looks = progress.looks;
         let looks = progress.looks;
         let rest = (plain != *receipt).then_some(receipt);
+        let [made, at] =
+            [receipt.made, options.at].map(|time| time.map(|time| self.show_time(time)));
+        let RevalidateOptions {
+            mode,
+            warm,
+            second_purge,
+            ..
+        } = options;
         format!(
-            "{id} at {position:?}: {targets:?}, {options:?}, {failures} failures, {error:?}, {looks} looks, {rest:?}"
+            "{id} at {position:?}, {phase:?}, made {made:?} for {at:?}: {targets:?}, {mode:?}, {warm}, \
+             {second_purge:?}, {failures} failures, {error:?}, {looks} looks, {rest:?}"
         )
     }
 

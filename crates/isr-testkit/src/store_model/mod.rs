@@ -18,7 +18,7 @@ use isr_graph::{MemoryOptions, MemoryStore};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use tokio::runtime::Runtime;
 
-use self::operation::{Aim, Kind, Look, Name, Operation, PAGES, TAGS, When};
+use self::operation::{Aim, Kind, Look, Name, Operation, PAGES, TAGS, Wanted, When};
 use self::side::{Side, TakenJob};
 use crate::{HandClock, StoreFixture};
 
@@ -123,6 +123,8 @@ struct Pair {
     in_order: bool,
     /// Whether several jobs may be due at one moment.
     is_tied: bool,
+    /// Whether a revalidation waits for its time. When several begin at once, they are due at one moment.
+    is_one_scheduled: bool,
 }
 
 impl Pair {
@@ -132,6 +134,7 @@ impl Pair {
             real: Side::new(real).await,
             in_order: comparison.in_order,
             is_tied: false,
+            is_one_scheduled: false,
         }
     }
 
@@ -168,7 +171,9 @@ impl Pair {
         {
             return self.claim(*kind, worker, *limit, *lease).await;
         }
-        self.is_tied |= operation.may_tie();
+        let schedules = matches!(operation, Operation::Invalidate { wait: Some(_), .. });
+        self.is_tied |= operation.may_tie() || schedules && self.is_one_scheduled;
+        self.is_one_scheduled |= schedules;
         let model = self.model.act(operation).await;
         let real = self.real.act(operation).await;
         different(operation, &model, &real)
@@ -245,8 +250,11 @@ fn looks() -> impl Iterator<Item = Look> {
         Look::Depth,
         Look::Statistics,
         Look::Senders,
-        Look::DeadLetters,
-        Look::Receipts { limit: 100 },
+        Look::DeadLetters { limit: 2 },
+        Look::Receipts {
+            wanted: Wanted::default(),
+            limit: 3,
+        },
         Look::News {
             after: When::Before(100),
             limit: 3,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use isr_core::{Mode, PageReason};
+use isr_core::{Mode, PageReason, Phase};
 
 /// Pages by their URLs: two hosts, a path and what only begins like it, one path with two queries.
 pub(super) const PAGES: [&str; 8] = [
@@ -36,7 +36,10 @@ pub(super) enum Operation {
         name: Name,
         targets: Aim,
         mode: Mode,
+        /// How long it is to wait.
+        wait: Option<Duration>,
     },
+    Cancel(Name),
     QueuePages {
         pages: Vec<Queued>,
         delay: Duration,
@@ -94,8 +97,13 @@ pub(super) enum Look {
     Depth,
     Statistics,
     Senders,
-    DeadLetters,
+    /// All of them, so many at a time.
+    DeadLetters {
+        limit: usize,
+    },
+    /// All that are wanted, so many at a time.
     Receipts {
+        wanted: Wanted,
         limit: usize,
     },
     Receipt(Name),
@@ -113,6 +121,15 @@ pub(super) enum Look {
     Outstanding {
         at: When,
     },
+}
+
+/// Which receipts are wanted; times are those since the case began.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) phases: Vec<Phase>,
+    pub(super) tag: Option<&'static str>,
+    pub(super) since: Option<Duration>,
+    pub(super) until: Option<Duration>,
 }
 
 /// A response to be bound.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use isr_core::{
     Bind, BindOutcome, Claim, Epoch, Generation, JobKey, Leave, LeavePage, PageUrl, PageWork,
     Position, RateLimit, RateUnit, Receipt, RevalidateOptions, RevalidationId, SenderId,
-    SenderReport, SenderRole, Source, Store, StoreError, Taken, Target, Targets, VariantKey,
+    SenderReport, SenderRole, Source, Store, StoreError, Taken, Target, Targets, Timestamp,
+    VariantKey,
 };
 
 use super::operation::{Aim, Back, Kind, Left, Name, Operation, Queued, Rendered, When};
@@ -44,6 +45,8 @@ pub(super) struct Side {
     fixture: Box<dyn StoreFixture>,
     pub(super) store: Arc<dyn Store>,
     pub(super) epoch: Epoch,
+    /// When the case began, by the store's clock.
+    pub(super) begun: Timestamp,
     revalidations: Vec<Held>,
     pages: Vec<Held>,
     pub(super) now: Duration,
@@ -55,10 +58,12 @@ impl Side {
     pub(super) async fn new(fixture: Box<dyn StoreFixture>) -> Self {
         let store = fixture.store();
         let epoch = store.position().await.expect("the store answers").epoch;
+        let begun = store.time().await.expect("the store answers");
         Self {
             fixture,
             store,
             epoch,
+            begun,
             revalidations: Vec::new(),
             pages: Vec::new(),
             now: Duration::ZERO,
@@ -77,6 +82,9 @@ impl Side {
             Ok(answer) => answer,
             Err(StoreError::ClaimLost { job }) => format!("the claim on {job} is lost"),
             Err(StoreError::QueueFull { limit }) => format!("the queue is full with {limit}"),
+            Err(StoreError::TooFarAhead { at, last }) => {
+                format!("too far ahead by {:?}", at.since(last))
+            }
             Err(other) => format!("{other:?}"),
         }
     }
@@ -93,10 +101,18 @@ impl Side {
                 name,
                 targets,
                 mode,
+                wait,
             } => {
-                let receipt = revalidation(*name, targets, *mode);
+                let mut receipt = revalidation(*name, targets, *mode);
+                if let Some(wait) = wait {
+                    receipt.options.at = Some(self.store.time().await?.after(*wait));
+                }
                 let receipt = self.store.invalidate(receipt).await?;
                 Ok(self.show_receipt(&receipt))
+            }
+            Operation::Cancel(name) => {
+                let receipt = self.store.cancel(&id(*name)).await?;
+                Ok(self.show_known(receipt.as_ref()))
             }
             Operation::QueuePages { pages, delay } => self.queue(pages, *delay).await,
             Operation::Claim { .. } => unreachable!("claims are compared by themselves"),
@@ -303,17 +319,25 @@ impl Side {
     }
 
     async fn collect(&self, limit: usize) -> Result<String, StoreError> {
-        let (mut edges, mut pages, mut receipts) = (0, 0, 0);
+        let (mut edges, mut pages, mut receipts, mut given_up) = (0, 0, 0, 0);
         for _ in 0..ROUNDS {
             let collected = self.store.collect_garbage(limit).await?;
             edges += collected.edges;
             pages += collected.pages;
             receipts += collected.receipts;
+            given_up += collected.given_up;
             if !collected.more {
-                return Ok(format!("{edges} pairs, {pages} pages, {receipts} receipts"));
+                return Ok(format!(
+                    "{edges} pairs, {pages} pages, {receipts} receipts, {given_up} given up"
+                ));
             }
         }
         Ok("the collection does not end".to_owned())
+    }
+
+    /// A moment by the store's clock, as how long after the first of the case it is.
+    pub(super) fn show_time(&self, time: Timestamp) -> String {
+        format!("{:?}", time.since(self.begun))
     }
 
     async fn generation(&self, url: &str, when: When) -> Result<Generation, StoreError> {

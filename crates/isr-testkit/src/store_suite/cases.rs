@@ -4,4 +4,6 @@ pub use super::budget::*;
 pub use super::graph::*;
 pub use super::jobs::*;
 pub use super::judging::*;
+pub use super::listing::*;
 pub use super::news::*;
+pub use super::scheduling::*;

@@ -5,8 +5,10 @@ pub mod cases;
 mod graph;
 mod jobs;
 mod judging;
+mod listing;
 pub mod make;
 mod news;
+mod scheduling;
 
 use std::fmt;
 use std::sync::Arc;
@@ -83,6 +85,10 @@ macro_rules! store_behaviour {
             a_dead_revalidation_can_be_replayed,
             receipts_come_newest_first,
             receipts_come_newest_first_whatever_their_names,
+            receipts_come_in_pieces_each_once,
+            receipts_are_found_by_what_is_said_of_them,
+            dead_letters_come_in_pieces_each_once,
+            dead_letters_are_listed_whole_while_they_are_replayed,
             a_page_queued_twice_is_claimed_once,
             a_page_is_not_worked_on_before_all_that_queued_it_is_due,
             a_page_in_flight_stays_so_when_it_is_superseded_too,
@@ -98,6 +104,14 @@ macro_rules! store_behaviour {
             a_worker_that_stops_hands_its_jobs_back,
             depth_counts_what_waits,
             binding_and_revalidating_at_once_loses_nothing,
+            a_scheduled_revalidation_moves_nothing_before_its_time,
+            a_scheduled_revalidation_begins_even_where_nobody_has_a_place_for_it,
+            a_scheduled_revalidation_asked_for_twice_happens_once,
+            a_scheduled_revalidation_can_be_called_off,
+            what_has_begun_cannot_be_called_off,
+            a_time_that_has_passed_is_now,
+            a_time_too_far_ahead_is_refused,
+            many_are_begun_once_each_whoever_asks,
             tokens_are_taken_in_turn_and_come_back,
             who_is_not_patient_takes_no_token,
             a_pause_holds_everybody_back_from_its_bucket_alone,

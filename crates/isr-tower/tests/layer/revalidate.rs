@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::post;
-use isr_core::{JobStore as _, Mode, RevalidateOptions, Source, Tag, Target, tag};
+use isr_core::{JobStore as _, Mode, ReceiptFilter, RevalidateOptions, Source, Tag, Target, tag};
 use isr_tower::{Revalidate, RevalidateError};
 
 use crate::world::{Server, World};
@@ -54,7 +54,15 @@ async fn revalidating_nothing_is_refused_and_revalidates_nothing() {
         (answer.status, answer.body.as_str()),
         (500, "the revalidation was refused")
     );
-    assert!(world.store.receipts(1).await.unwrap().is_empty());
+    assert!(
+        world
+            .store
+            .receipts(&ReceiptFilter::default(), None, 1)
+            .await
+            .unwrap()
+            .receipts
+            .is_empty()
+    );
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use isr_core::{
     GraphStatistics, JobStore as _, News, PageTags, PageUrl, PageWork, Position, Receipt, Recorder,
     RevalidateOptions, RevalidationId, Revalidator, Secret, Sender, SenderId, SenderOptions,
     SenderReport, SenderState, SiteOrigin, Source, StoreError, Tag, TagGraph, TagHeader, Target,
-    Targets, UrlChunk, UrlRules, WarmupKey, WorkerId, build_tag,
+    Targets, Timestamp, UrlChunk, UrlRules, WarmupKey, WorkerId, build_tag,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_testkit::HandClock;
@@ -262,6 +262,9 @@ impl TagGraph for Graph {
         }
     }
     async fn position(&self) -> Result<Position, StoreError> {
+        unreachable!("{ONLY_BINDS}")
+    }
+    async fn time(&self) -> Result<Timestamp, StoreError> {
         unreachable!("{ONLY_BINDS}")
     }
     async fn secret(&self) -> Result<Secret, StoreError> {

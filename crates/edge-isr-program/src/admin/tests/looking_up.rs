@@ -80,7 +80,7 @@ async fn health_metrics_and_dead_letters_are_there() {
     assert_eq!(api.get("/readyz").await, (200, json!({"status": "ready"})));
     assert_eq!(
         api.get("/v1/dead-letters").await,
-        (200, json!({"dead_letters": []}))
+        (200, json!({"dead_letters": [], "next": null}))
     );
     let replay = json!({"pages": ["https://a.example/"], "all": true});
     assert_eq!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use isr_pipeline::OnHistoryLost;
 
-use super::{Faults, MILLISECOND, MINUTE};
+use super::{DAY, Faults, MILLISECOND, MINUTE};
 use crate::config::model::{Durability, StoreConfig, StoreOptions};
 use crate::config::raw::{self, Size, StoreKind};
 
@@ -82,6 +82,7 @@ pub(super) fn options(raw: &raw::Store, faults: &mut Faults) -> StoreOptions {
     StoreOptions {
         history,
         queue,
+        keep_receipts: faults.within("store.keep_receipts", raw.keep_receipts, MINUTE..=366 * DAY),
         durability: durability(raw, faults),
         max_bytes: max_bytes.and_then(NonZeroU64::new),
         cache: faults.memory("store.cache", raw.cache, cache),

@@ -5,6 +5,7 @@ for i = 3, #ARGV do
   if job and job.dead then
     job.dead, job.attempt, job.due = nil, 0, milliseconds
     job_put(kind, ARGV[i], job)
+    if kind == 'r' then call('ZREM', P .. 'rf', ARGV[i]) end
     count = count + 1
   end
 end

@@ -1,8 +1,9 @@
 -- Makes a revalidation in this partition, or answers with what is known of it.
 -- ARGV: 2 its id, 3 'soft' or 'hard', 4 revalidations remembered, 5 what to tell those who follow,
--- 6 the receipt, empty outside the home partition, 7 the most jobs, from 8 on the targets' keys.
--- Answers with its number here; or with 0, its receipt and its numbers where it was known already;
--- or with -1 when the queue is full. Its numbers are an epoch, a space, and the number in the home
+-- 6 the receipt, empty outside the home partition, 7 the most jobs, or 'due' for one that is scheduled, from
+-- 8 on the targets' keys.
+-- Answers with its number here and when it was made; or with 0, its receipt, its numbers and when it was
+-- made where it was known already, and is not to begin now; or with -1 when the queue is full. Its numbers are an epoch, a space, and the number in the home
 -- partition, once known followed by those in all others, with commas in between.
 local TRIM = 100
 local id, remembered, receipt = ARGV[2], tonumber(ARGV[4]), ARGV[6]
@@ -10,12 +11,20 @@ local targets = #ARGV - 7
 local is_home = receipt ~= ''
 
 if is_home then
-  local known = call('HMGET', P .. 'r:' .. id, 'numbers', 'receipt')
-  if known[1] then return { 0, known[2], known[1] } end
-  if call('ZCARD', P .. 'jr:due') >= tonumber(ARGV[7]) then return { -1, '', '' } end
+  local known, begins = receipt_get(id), ARGV[7] == 'due'
+  -- Taking it out of what is scheduled is what lets it happen once.
+  local at = begins and tonumber(call('ZSCORE', P .. 'rs', id) or 'inf')
+  if begins and at <= milliseconds then
+    call('ZREM', P .. 'rs', id)
+  elseif begins or known then
+    known = known or { '', '', 0 }
+    return { 0, known[1], known[2], known[3] }
+  elseif is_full(tonumber(ARGV[7])) then
+    return { -1, '', '', 0 }
+  end
 else
   local known = call('GET', P .. 'b:' .. id)
-  if known then return { tonumber(known), '', '' } end
+  if known then return { tonumber(known), '', '', 0 } end
 end
 
 S.number = S.number + 1
@@ -47,11 +56,11 @@ end
 
 if is_home then
   call('HSET', P .. 'r:' .. id, 'receipt', receipt, 'numbers', EPOCH .. ' ' .. S.number)
-  call('ZADD', P .. 'ri', milliseconds, id)
+  call('ZADD', P .. 'ri', 'NX', milliseconds, id)
   push('r', id, '', milliseconds)
 else
   -- The home partition remembers the numbers for as long as the receipt; this is for the time until then.
   call('SET', P .. 'b:' .. id, S.number, 'EX', 3600)
 end
 save_state()
-return { S.number, '', '' }
+return { S.number, '', '', is_home and tonumber(call('ZSCORE', P .. 'ri', id)) or 0 }

@@ -1,6 +1,6 @@
 -- Saves a revalidation under a claim. ARGV: 2 its id, 3 the token, 4 the receipt, 5 what becomes of
 -- the claim: 'renew' for 6 milliseconds, or as in `leave` after 6 milliseconds with 7 the reason;
--- 8 how many seconds the receipt of a finished one is kept. Answers with 0 when the claim is lost.
+-- 8 how many seconds the receipt of a finished one is kept, 9 that of one given up on. Answers with 0 when the claim is lost.
 local id, token, how, delay = ARGV[2], tonumber(ARGV[3]), ARGV[5], tonumber(ARGV[6])
 local key = P .. 'r:' .. id
 if how == 'renew' then
@@ -10,8 +10,9 @@ elseif not leave('r', id, token, how, delay, ARGV[7]) then
 end
 call('HSET', key, 'receipt', ARGV[4])
 if how == 'done' then
-  local kept = tonumber(ARGV[8])
-  call('EXPIRE', key, kept)
-  call('ZADD', P .. 'rf', seconds + kept, id)
+  receipt_ended(id, tonumber(ARGV[8]))
+elseif how == 'dead' then
+  -- Not by itself: its job goes with it.
+  call('ZADD', P .. 'rf', seconds + tonumber(ARGV[9]), id)
 end
 return 1
