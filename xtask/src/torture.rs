@@ -16,6 +16,9 @@ const SECONDS: u64 = 60;
 /// Seconds in which a mistake made on purpose has to be found.
 const MISTAKEN_SECONDS: u64 = 12;
 
+/// Seconds that CI overloads.
+const OVERLOADED_SECONDS: u64 = 20;
+
 /// The mistakes, as the program is told them.
 const MISTAKES: [(&str, &str); 2] = [
     ("ISR_TORTURE_DROP_ONE_IN", "20"),
@@ -31,6 +34,9 @@ pub(crate) struct Torture {
     /// How long the load and the faults last.
     #[arg(long, default_value_t = SECONDS)]
     seconds: u64,
+    /// Asks one edge for ten times as much as it gets done, in place of the faults.
+    #[arg(long)]
+    overload: bool,
     /// Selects the site, the load and the faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -43,12 +49,18 @@ pub(crate) fn run(workspace: &Workspace, torture: &Torture) -> anyhow::Result<()
     let mut command = prepare(workspace)?;
     command.args(["--seconds", &torture.seconds.to_string()]);
     command.args(["--seed", &torture.seed.to_string()]);
+    if torture.overload {
+        command.arg("--overload");
+    }
     run::run(command.args(&torture.arguments))
 }
 
-/// Tortures as long as CI does, and shows that mistakes would be found.
+/// Tortures and overloads as long as CI does, and shows that mistakes would be found.
 pub(crate) fn run_and_mistake(workspace: &Workspace) -> anyhow::Result<()> {
     run::run(prepare(workspace)?.args(["--seconds", &SECONDS.to_string()]))?;
+    let mut overload = prepare(workspace)?;
+    overload.args(["--overload", "--seconds", &OVERLOADED_SECONDS.to_string()]);
+    run::run(&mut overload)?;
     MISTAKES.iter().try_for_each(|&(name, value)| {
         let mut command = prepare(workspace)?;
         command.args(["--seconds", &MISTAKEN_SECONDS.to_string()]);

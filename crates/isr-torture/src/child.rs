@@ -106,6 +106,13 @@ impl Process {
         Some(status)
     }
 
+    /// Kibibytes of memory that are its own, while it runs.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
+        line.trim().trim_end_matches("kB").trim().parse().ok()
+    }
+
     fn signal(&self, signal: Signal) {
         let id = self.id().and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = id.and_then(Pid::from_raw) {
@@ -178,6 +185,7 @@ mod tests {
         wait_for(|| state(id) == Some('T'));
         process.go_on();
         wait_for(|| state(id) != Some('T'));
+        assert!(process.resident().is_some_and(|size| size > 0));
     }
 
     #[test]

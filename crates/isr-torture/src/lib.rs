@@ -7,6 +7,9 @@
 //! Visitors read pages at every tier all the time. Once a receipt says `settled`, nobody may be shown anything
 //! older any more; and an edge never shows anything older than it was told. When the faults have ended,
 //! everything that was acknowledged has to be done, and every page at every tier as it is at the origin.
+//!
+//! Overload is another run: ten times as many revalidations as one edge gets done, with a small queue. The API
+//! refuses what finds no room, memory stays bounded, and what was accepted is done.
 
 mod change;
 mod child;
@@ -15,6 +18,7 @@ mod http;
 mod journal;
 mod link;
 mod origin;
+mod overload;
 mod plan;
 mod ports;
 mod quiet;
@@ -28,6 +32,7 @@ mod visit;
 mod watch;
 mod world;
 
+pub use self::overload::{Overload, overload};
 pub use self::report::Report;
 pub use self::run::{Mistakes, Options, torture};
 pub use self::stage::Programs;

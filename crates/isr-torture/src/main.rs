@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use isr_torture::{Mistakes, Options, Programs, Report, torture};
+use isr_torture::{Mistakes, Options, Overload, Programs, Report, overload, torture};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Leaves out one revalidation in so many, to see whether that is found.
@@ -45,6 +45,9 @@ struct Arguments {
     /// Leaves that folder behind, with everything that the processes have said.
     #[arg(long)]
     keep: bool,
+    /// Asks one edge for ten times as much as it gets done, in place of the faults.
+    #[arg(long)]
+    overload: bool,
     /// How long the load and the faults last.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..))]
     seconds: u64,
@@ -60,8 +63,9 @@ struct Arguments {
     /// Partitions of the store.
     #[arg(long, default_value_t = 4)]
     partitions: u16,
-    /// How Redis writes its file: `everysec` or `always`.
-    #[arg(long, default_value = "everysec")]
+    /// How Redis writes its file: `always`, or `everysec`, by which a killed Redis may have forgotten what it
+    /// acknowledged while the disk was busy.
+    #[arg(long, default_value = "always")]
     appendfsync: String,
 }
 
@@ -107,11 +111,22 @@ fn run(arguments: &Arguments) -> anyhow::Result<Option<Report>> {
         fsync: arguments.appendfsync.clone(),
         mistakes: mistakes()?,
     };
+    let load = Overload {
+        seed: options.seed,
+        lasts: options.lasts,
+    };
+    let play = async {
+        if arguments.overload {
+            overload(&programs, &load).await
+        } else {
+            torture(&programs, &options).await
+        }
+    };
     let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            report = torture(&programs, &options) => report.map(Some),
+            report = play => report.map(Some),
             _ = tokio::signal::ctrl_c() => Ok(None),
             _ = terminate.recv() => Ok(None),
         }

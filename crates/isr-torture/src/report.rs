@@ -53,6 +53,24 @@ impl Report {
         report
     }
 
+    /// A report without any row.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            rows: Vec::new(),
+            found: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    /// Notes something that is wrong.
+    pub(crate) fn find(&mut self, what: String) {
+        self.found += 1;
+        self.findings.push(Finding {
+            what,
+            lines: Vec::new(),
+        });
+    }
+
     fn changes(&mut self, run: &Run) {
         let (accepted, settled) = run.truth.counts();
         self.row("changes of data", run.changes.made.load(Ordering::Relaxed));
@@ -103,7 +121,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.findings.len();
         for finding in &self.findings {
-            writeln!(f, "{}\n  what had happened:", finding.what)?;
+            writeln!(f, "{}", finding.what)?;
+            if !finding.lines.is_empty() {
+                writeln!(f, "  what had happened:")?;
+            }
             for line in &finding.lines {
                 writeln!(f, "  {line}")?;
             }

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) partitions: u16,
     /// The most revalidations that may wait.
     pub(crate) queue: u64,
+    /// How many revalidations a worker works on at once.
+    pub(crate) concurrency: u16,
     /// Whether an edge carries revalidations out too.
     pub(crate) works: bool,
     /// Where the way to Varnish begins, where there is one.
@@ -37,6 +39,7 @@ impl Settings {
             store,
             partitions,
             queue,
+            concurrency,
             works,
             purges,
         } = self;
@@ -60,6 +63,7 @@ queue = {queue}
 # Short, so that the work of a killed worker is taken over within the run.
 [worker]
 enabled = {works}
+concurrency = {concurrency}
 lease = "3s"
 backoff = "200ms"
 longest_backoff = "2s"

@@ -50,10 +50,12 @@ pub struct Programs {
 pub(crate) struct Setup<'a> {
     pub(crate) workers: usize,
     pub(crate) edges: usize,
-    /// Whether a Varnish stands in front of two edges.
+    /// Whether a Varnish stands in front of the edges, one or two.
     pub(crate) varnish: bool,
     pub(crate) partitions: u16,
     pub(crate) queue: u64,
+    /// How many revalidations a worker works on at once.
+    pub(crate) concurrency: u16,
     /// Redis's `appendfsync`.
     pub(crate) fsync: &'a str,
 }
@@ -67,6 +69,7 @@ impl<'a> Setup<'a> {
             varnish: true,
             partitions,
             queue: 1_000_000,
+            concurrency: 64,
             fsync,
         }
     }
@@ -204,6 +207,7 @@ impl Stage {
                 store: self.links[&Which::Store(who)].port(),
                 partitions: setup.partitions,
                 queue: setup.queue,
+                concurrency: setup.concurrency,
                 works: setup.workers == 0 || verb == "worker",
                 purges: self.links.get(&Which::Purges).map(Link::port),
             };
@@ -230,7 +234,9 @@ impl Stage {
         let vcl = self.folder().join("site.vcl");
         let shared = programs.vcl.canonicalize();
         let shared = shared.with_context(|| format!("cannot find {}", programs.vcl.display()))?;
-        let fronts = [0, 1].map(|edge| self.links[&Which::Front(edge)].port());
+        // Where there is one edge, it is both of those that the configuration names.
+        let last = self.edges.len() - 1;
+        let fronts = [0, last].map(|edge| self.links[&Which::Front(edge)].port());
         std::fs::write(&vcl, settings::vcl(fronts, PROBE, &shared))
             .context("cannot write Varnish's configuration")?;
         let arguments = settings::varnish(self.public, &self.folder().join("varnish"), &vcl);
@@ -333,6 +339,15 @@ impl Stage {
     /// How often something ended by itself.
     pub(crate) fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// What each process has in memory, in kibibytes.
+    pub(crate) async fn resident(&self) -> Vec<(Who, u64)> {
+        let mut all = Vec::new();
+        for (who, process) in &self.processes {
+            all.extend(process.lock().await.resident().map(|size| (*who, size)));
+        }
+        all
     }
 }
 
