@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::workspace::Workspace;
-use crate::{clippy, demo, deny, doc, e2e, fmt, sim, test, tidy};
+use crate::{clippy, demo, deny, doc, e2e, fmt, sim, test, tidy, torture};
 
 /// Runs every step, also after one has failed: each finding is worth having from one run.
 pub(crate) fn run(workspace: &Workspace) -> ExitCode {
@@ -20,6 +20,7 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
         step("sim", || sim::run_and_mutate(workspace)),
         step("demo", || demo::run(workspace)),
         step("e2e", || e2e::run(workspace)),
+        step("torture", || torture::run_and_mistake(workspace)),
         step("deny", || deny::run(workspace)),
     ];
     print!("\n{}", table(&steps));

@@ -30,6 +30,7 @@ mod system;
 mod test;
 mod test_report;
 mod tidy;
+mod torture;
 mod workspace;
 
 /// The project's own commands: what CI runs, by the same names.
@@ -67,6 +68,8 @@ enum Command {
     Demo,
     /// Runs the program in front of a real site: about 500 pages of HTML, served by nginx.
     E2e,
+    /// Kills, stops and cuts off real processes, and watches that no invalidation is lost.
+    Torture(torture::Torture),
     /// Checks what the dependency tree holds: bans, licences, sources.
     Deny,
     /// Measures what `docs/benchmarks.md` tells.
@@ -103,6 +106,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Sim(sim) => sim::run(&workspace, sim)?,
         Command::Demo => demo::run(&workspace)?,
         Command::E2e => e2e::run(&workspace)?,
+        Command::Torture(torture) => torture::run(&workspace, torture)?,
         Command::Deny => deny::run(&workspace)?,
         Command::Bench(bench) => bench::run(&workspace, bench)?,
     }

@@ -86,12 +86,16 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// Whatever the store answers; everything is done again with the next step.
+    /// Whatever the store answers; everything is done again with the next step. A queue that is full keeps
+    /// pages from being queued, and nothing else.
     pub async fn step(&self) -> Result<(), StoreError> {
         let mut reported = self.reported.lock().await;
         self.learn().await?;
-        self.settle_debts().await?;
-        self.report(&mut reported).await
+        let settled = self.settle_debts().await;
+        // Whatever is still owed keeps the report from saying too much; without a report this would
+        // count as dead.
+        self.report(&mut reported).await?;
+        settled
     }
 
     /// Follows until `position` is known here.
@@ -105,7 +109,12 @@ impl Follower {
             known.is_some_and(|known| known.covers(position))
         };
         while !knows() {
-            self.step().await?;
+            let step = self.step().await;
+            // What else there was to do is done again with the next step.
+            if knows() {
+                break;
+            }
+            step?;
             // One that is of another epoch even now is never covered: its history is gone.
             if self.sender.known().map(|known| known.epoch) != Some(position.epoch) {
                 break;
@@ -139,11 +148,23 @@ impl Follower {
         })
     }
 
+    /// Queues what is owed. A queue that has no room for many has room for some: all of them together may be
+    /// more than it ever holds.
     async fn settle_debts(&self) -> Result<(), StoreError> {
         let delay = self.sender.options().settling_time;
-        for some in self.sender.owed().chunks(PAGES_AT_ONCE) {
-            self.store.queue_pages(some, delay).await?;
-            self.sender.queued(some.len());
+        let owed = self.sender.owed();
+        let mut rest = owed.as_slice();
+        let mut at_once = PAGES_AT_ONCE;
+        while !rest.is_empty() {
+            let some = &rest[..at_once.min(rest.len())];
+            match self.store.queue_pages(some, delay).await {
+                Ok(()) => {
+                    self.sender.queued(some.len());
+                    rest = &rest[some.len()..];
+                }
+                Err(StoreError::QueueFull { .. }) if some.len() > 1 => at_once = some.len() / 2,
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -205,5 +226,101 @@ impl Follower {
         }
         let id = self.sender.id();
         last_word(&**clock, self.store.dismiss(&id), "cannot sign off").await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isr_core::{
+        Flight, Footprint, JobStore, LeavePage, PageUrl, Receipt, RevalidateOptions, SenderOptions,
+        Source, Tag, TagGraph, TagSet, Target, Targets, WorkerId,
+    };
+    use isr_graph::{MemoryOptions, MemoryStore};
+
+    use super::*;
+    use crate::TokioClock;
+
+    const QUEUE: usize = 3;
+    const SENT: usize = 5;
+
+    fn changed() -> Tag {
+        "changed".parse().unwrap()
+    }
+
+    /// A sender with more on its way than the queue holds, and who follows for it.
+    async fn with_more_than_the_queue_holds() -> (Arc<MemoryStore>, Follower, Vec<Flight>) {
+        let clock = Arc::new(TokioClock::new());
+        let options = MemoryOptions {
+            queue: QUEUE,
+            ..MemoryOptions::default()
+        };
+        let store = Arc::new(MemoryStore::new(clock.clone(), options));
+        let options = SenderOptions {
+            tracks: true,
+            settling_time: Duration::ZERO,
+            ..SenderOptions::default()
+        };
+        let sender = Sender::new("sender", options, clock);
+        let follower = Follower::new(
+            Arc::clone(&sender),
+            store.clone(),
+            Arc::new(isr_core::NoRecorder),
+            FollowerOptions::default(),
+        );
+        follower.step().await.unwrap();
+        let position = store.position().await.unwrap();
+        let flights = (0..SENT).map(|number| {
+            let url: PageUrl = format!("https://example.com/{number}").parse().unwrap();
+            let generation = position.generation_of(&url);
+            let tags = TagSet::try_from_iter([changed()]).unwrap();
+            sender.depart(&Arc::new(Footprint { url, tags }), generation)
+        });
+        let flights = flights.collect();
+        (store, follower, flights)
+    }
+
+    async fn revalidate(store: &MemoryStore) -> Position {
+        let targets = Targets::new([Target::Tag(changed())]).unwrap();
+        let receipt = Receipt::new(targets, RevalidateOptions::default(), Source::Api);
+        let accepted = store.invalidate(receipt).await.unwrap();
+        accepted.position.unwrap()
+    }
+
+    /// Works on what is queued, and says how much that was.
+    async fn work_off(store: &MemoryStore) -> usize {
+        let worker = WorkerId("worker".to_owned());
+        let lease = Duration::from_secs(10);
+        let claimed = store.claim_pages(&worker, 100, lease).await.unwrap();
+        let left = claimed
+            .into_iter()
+            .map(|page| (page.claim, LeavePage::Done));
+        let left: Vec<_> = left.collect();
+        store.leave_pages(&left).await.unwrap();
+        left.len()
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_keeps_nobody_from_hearing_and_reporting() {
+        let (store, follower, flights) = with_more_than_the_queue_holds().await;
+        let position = revalidate(&store).await;
+        drop(flights);
+        follower.catch_up(&position).await.unwrap();
+        let senders = store.senders().await.unwrap();
+        assert_eq!(senders[0].report.known, position);
+        assert!(!senders[0].report.clean.covers(&position));
+    }
+
+    #[tokio::test]
+    async fn more_than_the_queue_holds_is_queued_bit_by_bit() {
+        let (store, follower, flights) = with_more_than_the_queue_holds().await;
+        let position = revalidate(&store).await;
+        drop(flights);
+        let full = follower.step().await;
+        assert!(matches!(full, Err(StoreError::QueueFull { .. })));
+        assert_eq!(work_off(&store).await, QUEUE);
+        follower.step().await.unwrap();
+        assert_eq!(work_off(&store).await, SENT - QUEUE);
+        let senders = store.senders().await.unwrap();
+        assert!(senders[0].report.clean.covers(&position));
     }
 }

@@ -148,6 +148,9 @@ impl Worker {
         pages: &mut JoinSet<()>,
     ) -> Result<usize, StoreError> {
         let Shared { parts, options, .. } = &*self.shared;
+        // All of them now: a busy worker is never idle, and what has ended would hold its place for ever.
+        reap(revalidations);
+        reap(pages);
         let mut claimed = 0;
         let places = options
             .concurrency
@@ -202,11 +205,69 @@ impl Worker {
     }
 }
 
+/// Lets go of the tasks that have ended.
+fn reap(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.try_join_next() {
+        report_panic(&ended);
+    }
+}
+
 /// A job whose task broke down is taken over once its lease has ended.
 fn report_panic(ended: &Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
         tracing::error!(error = error as &dyn std::error::Error, "a job broke down");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use isr_core::{JobStore as _, NoRecorder, PageReason, PageUrl, PageWork, TagGraph as _};
+    use isr_graph::{MemoryOptions, MemoryStore};
+
+    use super::*;
+    use crate::TokioClock;
+
+    async fn worker_with_a_page() -> Worker {
+        let clock = Arc::new(TokioClock::new());
+        let store = Arc::new(MemoryStore::new(clock.clone(), MemoryOptions::default()));
+        let position = store.position().await.unwrap();
+        let url: PageUrl = "https://example.com/page".parse().unwrap();
+        let generation = position.generation_of(&url);
+        let work = PageWork::new(url, generation, PageReason::InFlight);
+        store.queue_pages(&[work], Duration::ZERO).await.unwrap();
+        let parts = Parts {
+            store,
+            tiers: Vec::new(),
+            warmer: None,
+            clock,
+            recorder: Arc::new(NoRecorder),
+            wake: Arc::default(),
+        };
+        Worker::new(parts, WorkerOptions::new("worker"))
+    }
+
+    /// So many tasks that have ended, and that nobody has joined.
+    async fn ended(count: usize) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let spawned: Vec<_> = (0..count).map(|_| tasks.spawn(async {})).collect();
+        while !spawned.iter().all(tokio::task::AbortHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
+        tasks
+    }
+
+    /// Where revalidations end as fast as they are claimed, the worker always has one of them to join, and
+    /// never waits for pages. Revalidations that wait for pages would then wait for one another.
+    #[tokio::test]
+    async fn what_has_ended_leaves_its_place_to_pages_also_while_revalidations_keep_ending() {
+        let worker = worker_with_a_page().await;
+        let mut revalidations = ended(worker.shared.options.concurrency).await;
+        let mut pages = ended(PAGE_GROUPS).await;
+        let claimed = worker.claim(&mut revalidations, &mut pages).await;
+        assert_eq!(claimed.unwrap(), 1);
     }
 }

@@ -8,6 +8,10 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Seconds after which a caller may try again whom a full queue has refused. A worker that is up makes room
+/// all the time.
+const RETRY_AFTER: &str = "1";
+
 /// An error: what is wrong, and with which items of the request.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Problem {
@@ -63,16 +67,20 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let status = match error {
+            StoreError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             StoreError::TooFarAhead { .. } => {
                 return Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        tracing::warn!(
-            error = &error as &dyn Error,
-            "the store failed a call of the admin API"
-        );
+        // A full queue refuses thousands of calls a second, and the metrics tell of it.
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            tracing::warn!(
+                error = &error as &dyn Error,
+                "the store failed a call of the admin API"
+            );
+        }
         Self::new(status, format!("{:#}", anyhow::Error::from(error)))
     }
 }
@@ -86,6 +94,9 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

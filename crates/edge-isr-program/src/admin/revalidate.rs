@@ -132,6 +132,8 @@ pub(crate) enum RevalidateAnswer {
          body = RevalidateAnswer),
         (status = 409, description = "The id is that of another revalidation; nothing was stored", body = Problem),
         (status = 422, description = "An item is malformed, or the time is too far ahead; nothing was applied", body = Problem),
+        (status = 429, description = "The queue is full; nothing was stored. `Retry-After` says when to ask again",
+         body = Problem),
         (status = 503, description = "The store is away; whether anything was stored is unknown, and \
          asking again with the same id is safe", body = Problem),
     ))]

@@ -29,8 +29,8 @@ pub struct RedisOptions {
     /// nothing is lost when one does. Default: 0.
     pub replicas: u16,
     /// Whether a server that started again with its append-only log is taken to have lost nothing. That is so
-    /// when its process was restarted or has crashed; when its machine has, the last second or so is missing.
-    /// It is taken so anyway where the server says `appendfsync always`. Default: no.
+    /// when it was shut down in good order; when it was killed, or its machine has crashed, the last two
+    /// seconds may be missing. It is taken so anyway where the server says `appendfsync always`. Default: no.
     pub trust_restarts: bool,
     /// The site that every key is kept under: 1 to 64 ASCII letters, digits, `.`, `_` and `-`. Stores
     /// of different sites share a server and see nothing of one another. Default: `default`.

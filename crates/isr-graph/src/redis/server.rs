@@ -12,7 +12,8 @@ use super::error::Failure;
 pub(super) enum Keeps {
     /// What it had when it last saved a snapshot.
     Snapshots,
-    /// Everything when its process ends; all but the last second or so when its machine does.
+    /// Everything when it is shut down in good order; otherwise all but the last two seconds, for which it may
+    /// put off writing.
     Log,
     /// Everything: its log is on disk before it answers.
     LogOnDisk,

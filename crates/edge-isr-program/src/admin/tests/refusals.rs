@@ -37,6 +37,29 @@ async fn a_wrong_or_missing_token_is_refused_and_health_is_open() {
 }
 
 #[tokio::test]
+async fn a_full_queue_refuses_and_says_when_to_ask_again() {
+    let clock = HandClock::new();
+    let options = MemoryOptions {
+        queue: 1,
+        ..MemoryOptions::default()
+    };
+    let store = Arc::new(MemoryStore::new(Arc::new(clock.clone()), options));
+    let api = Api::over(store, clock, None).await;
+    let (status, _) = api.post("/v1/revalidate", &json!({"tags": ["a"]})).await;
+    assert_eq!(status, 202);
+
+    let url = format!("{}/v1/revalidate", api.base);
+    let request = api.http.post(url).json(&json!({"tags": ["b"]}));
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 429);
+    assert_eq!(response.headers()["retry-after"], "1");
+    let problem: Value = response.json().await.unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("the queue is full with 1 jobs"), "{detail}");
+    assert_eq!(api.store.receipts(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
     let api = Api::start().await;
     let tags: Vec<String> = (0..10_000).map(|number| format!("post:{number}")).collect();
