@@ -21,12 +21,18 @@ impl Run {
         if self.receipt.settled {
             return Ok(());
         }
+        if let Some(delay) = self.begin_to_wait_for_replica() {
+            return Err(Stop::Later(delay));
+        }
         if self.shared.foreign_tiers().next().is_some() {
             self.nothing_in_flight().await?;
         }
         // Only now: whoever replays it later need purge nothing but the tiers that failed.
         if self.any_tier_failed() {
             return Err(Stop::GiveUp);
+        }
+        if !self.repeat_is_settled().await? {
+            return Err(self.look_later());
         }
         self.receipt.settled = true;
         for tier in &mut self.receipt.tiers {
@@ -65,14 +71,18 @@ impl Run {
         let waits_for_pages = !self.any_tier_failed();
         if !alive.is_empty() || waits_for_pages && store.pages_outstanding(&position).await? > 0 {
             self.look_at_queue().await?;
-            let looks = &mut self.receipt.progress.looks;
-            let delay = SOON
-                .mul_f64(LONGER.powf(f64::from((*looks).min(64))))
-                .min(LATEST);
-            *looks = looks.saturating_add(1);
-            return Err(Stop::Later(delay));
+            return Err(self.look_later());
         }
         Ok(())
+    }
+
+    fn look_later(&mut self) -> Stop {
+        let looks = &mut self.receipt.progress.looks;
+        let delay = SOON
+            .mul_f64(LONGER.powf(f64::from((*looks).min(64))))
+            .min(LATEST);
+        *looks = looks.saturating_add(1);
+        Stop::Later(delay)
     }
 
     /// The longest time that a tier may take to store what it has received.

@@ -212,6 +212,7 @@ impl World {
             },
             warm: random.random_bool(0.3),
             second_purge: random.random_bool(0.1).then_some(millis(700)),
+            replica_lag: None,
         };
         let kind = random.random_range(0..10);
         let urls = site.urls_with(datum);

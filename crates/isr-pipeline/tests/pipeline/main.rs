@@ -6,5 +6,6 @@ mod each_once;
 mod phases;
 mod planning;
 mod refused;
+mod replica;
 mod settling;
 mod support;

@@ -149,6 +149,7 @@ impl World {
             mode: Mode::Hard,
             warm: false,
             second_purge: None,
+            replica_lag: None,
         };
         let receipt = Receipt::new(targets, options, Source::Library);
         let (store, wake) = (Arc::clone(&self.store), Arc::clone(&self.wake));

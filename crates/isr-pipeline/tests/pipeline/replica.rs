@@ -1,0 +1,120 @@
+//! Sites whose pages are rendered from replicas that lag behind the data.
+
+use std::time::Duration;
+
+use isr_core::{Partition, Phase, Receipt, RevalidateOptions};
+
+use crate::support::{World, by_tag, edge, refused, unwarmed};
+
+const LAG: Duration = Duration::from_secs(9);
+
+/// Shortly before it has passed.
+const BEFORE: Duration = Duration::from_secs(8);
+
+fn lagging() -> RevalidateOptions {
+    RevalidateOptions {
+        replica_lag: Some(LAG),
+        ..unwarmed()
+    }
+}
+
+async fn number(world: &World) -> u64 {
+    world.store.position().await.unwrap().number(Partition(0))
+}
+
+async fn repeat_of(world: &World, receipt: &Receipt) -> Option<Receipt> {
+    let id = receipt.id.after_replica_lag();
+    world.store.receipt(&id).await.unwrap()
+}
+
+/// Whoever was rendered in the meantime is superseded, and every tier has been purged of it.
+async fn assert_repeated_once(world: &World, receipt: &Receipt) {
+    assert_eq!(number(world).await, 2);
+    assert_eq!(world.store.receipts(10).await.unwrap().len(), 2);
+    let repeat = repeat_of(world, receipt).await.unwrap();
+    assert!(repeat.settled);
+    assert_eq!(repeat.targets, receipt.targets);
+    let lag = repeat.options.replica_lag;
+    assert_eq!(lag, None, "or it would be repeated for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_is_revalidated_once_more_when_the_lag_has_passed() {
+    let mut world = World::new();
+    world.tier("edge", edge());
+    world.tier("cdn", by_tag());
+    let worker = world.start("one");
+    let start = world.clock.now();
+    let receipt = world.revalidate_with(&["post:1"], lagging()).await;
+    let once = ["edge hard post:1", "edge complete", "cdn hard post:1"];
+    tokio::time::sleep(BEFORE).await;
+    assert_eq!(world.journal(), once, "at once, as without a lag");
+    assert_eq!(number(&world).await, 1);
+    let waiting = world.store.receipt(&receipt.id).await.unwrap().unwrap();
+    assert!(!waiting.settled);
+
+    let done = world.done(&receipt).await;
+    assert!(done.settled && world.since(start) >= LAG);
+    assert_eq!(world.journal(), [once, once].concat());
+    assert_repeated_once(&world, &receipt).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_dies_before_or_after_the_lag_changes_nothing() {
+    for lives in [1, 400, 8_900, 9_000, 9_001, 9_050, 9_150, 12_000] {
+        let mut world = World::new();
+        world.tier("cdn", by_tag());
+        let start = world.clock.now();
+        let receipt = world.revalidate_with(&["post:1"], lagging()).await;
+        let worker = world.start("one");
+        tokio::time::sleep(Duration::from_millis(lives)).await;
+        worker.kill().await;
+        let worker = world.start("two");
+        let done = world.done(&receipt).await;
+        assert!(done.settled && world.since(start) >= LAG, "{lives} ms");
+        assert_repeated_once(&world, &receipt).await;
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_generations_move_again_even_if_a_tier_refuses() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    cdn.refuse(1, refused);
+    let start = world.clock.now();
+    let receipt = world.revalidate_with(&["post:1"], lagging()).await;
+    let worker = world.start("one");
+    let failed = world.done(&receipt).await;
+    assert_eq!((failed.phase, failed.settled), (Phase::Failed, false));
+    assert!(world.since(start) >= LAG);
+    world
+        .wait_until(&repeat_of(&world, &receipt).await.unwrap(), |it| it.settled)
+        .await;
+    assert_repeated_once(&world, &receipt).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_not_settled_when_its_repeat_was_given_up_on() {
+    let mut world = World::new();
+    let cdn = world.tier("cdn", by_tag());
+    let receipt = world.revalidate_with(&["post:1"], lagging()).await;
+    let worker = world.start("one");
+    tokio::time::sleep(BEFORE).await;
+    cdn.refuse(1, refused);
+    let failed = world.done(&receipt).await;
+    assert_eq!((failed.phase, failed.settled), (Phase::Failed, false));
+    let error = failed.error.unwrap();
+    assert!(error.contains("replay it first"), "{error}");
+
+    for letter in world.store.dead_letters(10).await.unwrap() {
+        world.store.replay(&[letter.job]).await.unwrap();
+    }
+    for receipt in [repeat_of(&world, &receipt).await.unwrap(), receipt.clone()] {
+        world.wait_until(&receipt, |it| it.settled).await;
+    }
+    assert_repeated_once(&world, &receipt).await;
+    worker.stop().await;
+}
