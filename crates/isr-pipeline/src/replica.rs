@@ -46,22 +46,17 @@ impl Run {
         Ok(repeat)
     }
 
-    /// Whether the repeat is settled, if there is to be one.
-    pub(crate) async fn repeat_is_settled(&self) -> Result<bool, Stop> {
+    /// Whether the repeat is settled, if there is to be one. One that was given up on is waited for all the
+    /// same: it may be replayed, by somebody or because a tier is back, and this says so meanwhile.
+    pub(crate) async fn repeat_is_settled(&mut self) -> Result<bool, Stop> {
         if self.receipt.options.replica_lag.is_none() {
             return Ok(true);
         }
         let repeat = self.repeat().await?;
-        if repeat.phase == Phase::Failed {
-            let error = format!(
-                "{}, which repeats this after the replica lag, was given up on: replay it first",
-                repeat.id
-            );
-            return Err(Stop::Failed {
-                error,
-                retry_after: None,
-            });
-        }
+        self.receipt.error = (repeat.phase == Phase::Failed).then(|| {
+            let id = repeat.id;
+            format!("waits for {id}, which repeats this after the replica lag and was given up on: replay it")
+        });
         Ok(repeat.settled)
     }
 }

@@ -16,7 +16,6 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::fault::Fault;
-use crate::host::Host;
 use crate::net::{Net, SETTLING};
 use crate::random::{below, millis, stream};
 use crate::rule::Rule;
@@ -35,10 +34,10 @@ struct Fate {
 
 /// A CDN that fails now and then, answers late, and may have to be asked whether it is done.
 pub(crate) struct ModelCdn {
-    index: usize,
+    pub(crate) index: usize,
     name: String,
     capabilities: Capabilities,
-    net: Arc<Net>,
+    pub(crate) net: Arc<Net>,
     random: Mutex<StdRng>,
     /// When each purge that may be asked about takes effect.
     effects: Mutex<Vec<Instant>>,
@@ -130,7 +129,7 @@ impl ModelCdn {
         Reference((effects.len() - 1).to_string())
     }
 
-    fn unreachable(&self) -> ConnectorError {
+    pub(crate) fn unreachable(&self) -> ConnectorError {
         ConnectorError::unreachable(&self.name, "connection refused")
     }
 }
@@ -156,10 +155,11 @@ fn capabilities(index: usize, name: &str, random: &mut StdRng) -> Capabilities {
             ..Ability::UNLIMITED
         }
     };
-    let (url, tag) = (ability(), ability());
+    let (url, tag, everything) = (ability(), ability(), ability());
     Capabilities {
         url: by_url.then_some(url),
         tag: by_tag.then_some(tag),
+        everything: Some(everything),
         observes_completion: random.random_bool(0.4),
         mixed_calls: random.random_bool(0.5),
         concurrency: NonZeroUsize::MIN.saturating_add(random.random_range(0..3)),
@@ -236,42 +236,5 @@ impl CdnConnector for ModelCdn {
 
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         Ok(Vec::new())
-    }
-}
-
-/// A CDN as one process calls it: no call begins or ends while the process stands still.
-#[derive(Debug)]
-pub(crate) struct Reach {
-    pub(crate) host: Arc<Host>,
-    pub(crate) cdn: Arc<ModelCdn>,
-}
-
-#[async_trait]
-impl CdnConnector for Reach {
-    fn name(&self) -> &str {
-        self.cdn.name()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.cdn.capabilities()
-    }
-
-    async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
-        self.host.awake().await;
-        let answer = self.cdn.purge(batch).await;
-        self.host.awake().await;
-        answer
-    }
-
-    async fn poll(&self, reference: &Reference) -> Result<Completion, ConnectorError> {
-        self.host.awake().await;
-        let answer = self.cdn.poll(reference).await;
-        self.host.awake().await;
-        answer
-    }
-
-    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
-        self.host.awake().await;
-        self.cdn.check().await
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::fault::{Counts, Fault, Faults};
 use crate::random::{below, millis, stream};
 use crate::rule::{Rule, Rules};
-use crate::site::Copy;
+use crate::site::{Copy, Data};
 use crate::truth::Truth;
 
 /// How long a tier may take to store what it has received, as its connector states it.
@@ -35,6 +35,8 @@ pub(crate) struct Net {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: TokioClock,
     pub(crate) tiers: usize,
+    /// The replica lag that the site states; renders read data that are younger than that.
+    pub(crate) lag: Duration,
     faults: Faults,
     counts: Mutex<Counts>,
     /// Once the faults have stopped.
@@ -45,7 +47,7 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new(
-        (seed, tiers): (u64, usize),
+        (seed, tiers, lag): (u64, usize, Duration),
         rules: Rules,
         faults: Faults,
         clock: TokioClock,
@@ -58,6 +60,7 @@ impl Net {
             store,
             clock,
             tiers,
+            lag,
             faults,
             counts: Mutex::default(),
             calm: AtomicBool::new(false),
@@ -99,6 +102,13 @@ impl Net {
 
     pub(crate) fn next_response(&self) -> u64 {
         self.responses.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The data as a render reads them, from a replica that is behind by some part of the stated lag.
+    pub(crate) fn read_data(&self, part: f64) -> Data {
+        let (newest, replica) = self.truth.data_and_before(self.lag.mul_f64(part));
+        let lags = self.strikes(Fault::ReplicaLag, newest != replica);
+        if lags { replica } else { newest }
     }
 
     /// All bytes of a response have left for the tiers, which store it, or do not.

@@ -26,17 +26,29 @@ pub enum Rule {
     SettlingTime,
     /// A tier is waited for before the next one is purged, and before anything counts as confirmed.
     ConfirmOrder,
+    /// A call that did not reach a tier has not been carried out.
+    UnreachedTier,
+    /// A revalidation is made once more when the replica lag has passed.
+    ReplicaLag,
+    /// A store that may have lost something begins another epoch.
+    NewEpoch,
+    /// After a loss, everything is purged where that is what was chosen.
+    PurgeAfterLoss,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::GenerationCheck,
         Self::AtomicEnqueue,
         Self::DeadClaims,
         Self::CleanReport,
         Self::SettlingTime,
         Self::ConfirmOrder,
+        Self::UnreachedTier,
+        Self::ReplicaLag,
+        Self::NewEpoch,
+        Self::PurgeAfterLoss,
     ];
 
     /// The word for it on the command line.
@@ -49,6 +61,10 @@ impl Rule {
             Self::CleanReport => "clean-report",
             Self::SettlingTime => "settling-time",
             Self::ConfirmOrder => "confirm-order",
+            Self::UnreachedTier => "unreached-tier",
+            Self::ReplicaLag => "replica-lag",
+            Self::NewEpoch => "new-epoch",
+            Self::PurgeAfterLoss => "purge-after-loss",
         }
     }
 }

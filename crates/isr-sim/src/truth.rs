@@ -20,11 +20,13 @@ pub(crate) struct Promise {
     pub(crate) receipt: Receipt,
     /// What the journal calls it.
     pub(crate) name: usize,
-    datum: usize,
-    version: u64,
+    /// The versions that nothing may be older than once it is settled; 0 for the data it is not about.
+    covers: Data,
     /// When the store took it.
     accepted: Option<Instant>,
     settled: bool,
+    /// Whether its history was lost, and nothing more is promised of it.
+    void: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +43,26 @@ struct Sending {
     flight: Arc<Flight>,
 }
 
+/// What tiers keep is not known to be right until everything has been purged.
+#[derive(Debug)]
+struct Recovering {
+    /// From when on a purge of everything finds all that was sent before the loss.
+    from: Instant,
+    /// What receipts say is settled meanwhile: that counts from then on.
+    settled: Data,
+}
+
 #[derive(Debug, Default)]
 struct State {
     data: Data,
+    /// What the data were from when on, oldest first.
+    past: Vec<(Instant, Data)>,
     promises: Vec<Promise>,
     /// The version of every datum from which on nothing may be older, since a receipt that says so is
     /// settled.
     settled: Data,
+    /// Since the history was lost.
+    recovering: Option<Recovering>,
     /// By tier and page.
     kept: BTreeMap<(usize, usize), Kept>,
     /// All bytes sent and not yet stored, by the response's number and tier.
@@ -79,30 +94,46 @@ impl Truth {
         self.state.lock().data
     }
 
+    /// The data now, and as they were this long ago.
+    pub(crate) fn data_and_before(&self, long: Duration) -> (Data, Data) {
+        let state = self.state.lock();
+        let then = Instant::now() - long;
+        let mut past = state.past.iter().rev();
+        let found = past.find(|(since, _)| *since <= then);
+        (state.data, found.map_or(Data::default(), |(_, data)| *data))
+    }
+
     pub(crate) fn violation(&self) -> Option<Violation> {
         self.state.lock().violation.clone()
+    }
+
+    /// Something wrong was seen.
+    pub(crate) fn wrong(&self, violation: Violation) {
+        self.state.lock().violation.get_or_insert(violation);
     }
 
     /// A datum changes; gives its new version.
     pub(crate) fn change(&self, datum: usize) -> u64 {
         let mut state = self.state.lock();
         state.data[datum] += 1;
+        let data = state.data;
+        state.past.push((Instant::now(), data));
         self.journal
             .note(format_args!("the data change: {:?}", state.data));
         state.data[datum]
     }
 
-    /// A revalidation is going to be asked for, because a datum has come to a version.
-    pub(crate) fn promise(&self, receipt: Receipt, datum: usize, version: u64) {
+    /// A revalidation is going to be asked for, because some data have come to versions.
+    pub(crate) fn promise(&self, receipt: Receipt, covers: Data) {
         let mut state = self.state.lock();
         let name = state.promises.len() + 1;
         state.promises.push(Promise {
             receipt,
             name,
-            datum,
-            version,
+            covers,
             accepted: None,
             settled: false,
+            void: false,
         });
     }
 
@@ -122,10 +153,9 @@ impl Truth {
             return None;
         }
         promise.accepted = Some(Instant::now());
-        let (name, datum, version) = (promise.name, promise.datum, promise.version);
-        self.journal.note(format_args!(
-            "revalidation {name} is made: datum {datum} is at {version}"
-        ));
+        let (name, covers) = (promise.name, &promise.covers[..self.site.data]);
+        self.journal
+            .note(format_args!("revalidation {name} is made, for {covers:?}"));
         Some(name)
     }
 
@@ -211,7 +241,7 @@ impl Truth {
         let mut state = self.state.lock();
         let state = &mut *state;
         for promise in &mut state.promises {
-            if promise.settled || promise.accepted.is_none() {
+            if promise.settled || promise.void || promise.accepted.is_none() {
                 continue;
             }
             let Some(receipt) = receipt_of(&self.store, promise) else {
@@ -222,8 +252,17 @@ impl Truth {
                 let name = promise.name;
                 self.journal
                     .note(format_args!("revalidation {name} is settled"));
-                let settled = &mut state.settled[promise.datum];
-                *settled = promise.version.max(*settled);
+                // Everything is purged: that heals what the loss left behind.
+                let everything = promise.receipt.targets.as_slice() == [Target::Everything];
+                let heals = |it: &mut Recovering| everything && promise.accepted >= Some(it.from);
+                if let Some(healed) = state.recovering.take_if(heals) {
+                    raise(&mut state.settled, &healed.settled);
+                }
+                let recovering = state.recovering.as_mut().map(|it| &mut it.settled);
+                raise(recovering.unwrap_or(&mut state.settled), &promise.covers);
+            }
+            if state.recovering.is_some() {
+                continue;
             }
             if let Some(violation) = self.too_early(&state.kept, promise, &receipt) {
                 state.violation.get_or_insert(violation);
@@ -286,6 +325,9 @@ impl Truth {
     /// What a tier keeps in the end that is not the newest.
     pub(crate) fn outdated(&self) -> Option<Violation> {
         let state = self.state.lock();
+        if state.recovering.is_some() {
+            return None;
+        }
         let newest = &state.data;
         let found = state.kept.iter().find(|&(&(_, page), kept)| {
             let data = kept.data;
@@ -300,10 +342,27 @@ impl Truth {
         })
     }
 
+    /// The store has lost what it had taken. What tiers keep is right again once everything has been purged
+    /// that is asked for from some moment on.
+    pub(crate) fn lose_history(&self, from: Instant) {
+        let mut state = self.state.lock();
+        for promise in &mut state.promises {
+            promise.void |= promise.accepted.is_some() && !promise.settled;
+        }
+        let settled = Data::default();
+        let recovering = state.recovering.get_or_insert(Recovering { from, settled });
+        recovering.from = from;
+    }
+
+    /// What tiers keep counts as right again, rightly or not.
+    pub(crate) fn recover(&self) {
+        self.state.lock().recovering = None;
+    }
+
     /// Revalidations that are not settled, as far as the store has taken them.
     pub(crate) fn unsettled(&self) -> Vec<usize> {
         let state = self.state.lock();
-        let unsettled = state.promises.iter().filter(|promise| !promise.settled);
+        let unsettled = state.promises.iter().filter(|it| !it.settled && !it.void);
         unsettled.map(|promise| promise.name).collect()
     }
 
@@ -318,4 +377,10 @@ impl Truth {
 fn receipt_of(store: &MemoryStore, promise: &Promise) -> Option<Receipt> {
     let answer = store.receipt(&promise.receipt.id).now_or_never()?;
     answer.ok().flatten()
+}
+
+fn raise(settled: &mut Data, to: &Data) {
+    for (settled, to) in settled.iter_mut().zip(to) {
+        *settled = (*settled).max(*to);
+    }
 }

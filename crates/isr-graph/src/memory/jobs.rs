@@ -11,7 +11,7 @@ use isr_core::{
 use super::queue::Queue;
 use crate::RECEIPTS_KEPT;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     receipt: Receipt,
     /// Its place among all that were made.
@@ -20,7 +20,7 @@ struct Kept {
     finished: Option<Duration>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Jobs {
     limit: usize,
     /// By the receipt's id; the receipt itself is in `receipts`.

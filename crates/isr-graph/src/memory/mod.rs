@@ -39,7 +39,7 @@ impl Default for MemoryOptions {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     graph: Graph,
     jobs: Jobs,
@@ -51,6 +51,10 @@ impl State {
         self.buckets.entry(name.to_owned()).or_default()
     }
 }
+
+/// All that a store in memory held at some moment, as a backup would.
+#[derive(Clone, Debug)]
+pub struct MemorySnapshot(State);
 
 /// A store in memory.
 #[derive(Debug)]
@@ -74,6 +78,24 @@ impl MemoryStore {
             secret: Secret::random(),
             state: Mutex::new(state),
         }
+    }
+
+    /// What it holds now.
+    #[must_use]
+    pub fn snapshot(&self) -> MemorySnapshot {
+        MemorySnapshot(self.state.lock().clone())
+    }
+
+    /// Puts back what it held: what came after is lost. Its history then may have gone on without it, so
+    /// [`MemoryStore::begin_epoch`] belongs to it.
+    pub fn restore(&self, snapshot: &MemorySnapshot) {
+        *self.state.lock() = snapshot.0.clone();
+    }
+
+    /// Begins another epoch: everything made before counts as superseded, and those who follow hear of a
+    /// gap.
+    pub fn begin_epoch(&self) {
+        self.state.lock().graph.begin_epoch();
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut State, Duration) -> R) -> R {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use isr_core::{Partition, Phase, Receipt, RevalidateOptions};
+use isr_core::{JobKey, Partition, Phase, Receipt, RevalidateOptions};
 
 use crate::support::{World, by_tag, edge, refused, unwarmed};
 
@@ -97,24 +97,27 @@ async fn the_generations_move_again_even_if_a_tier_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_not_settled_when_its_repeat_was_given_up_on() {
+async fn it_waits_for_a_repeat_that_was_given_up_on_until_that_is_replayed() {
     let mut world = World::new();
     let cdn = world.tier("cdn", by_tag());
     let receipt = world.revalidate_with(&["post:1"], lagging()).await;
     let worker = world.start("one");
     tokio::time::sleep(BEFORE).await;
     cdn.refuse(1, refused);
-    let failed = world.done(&receipt).await;
-    assert_eq!((failed.phase, failed.settled), (Phase::Failed, false));
-    let error = failed.error.unwrap();
-    assert!(error.contains("replay it first"), "{error}");
+    let waiting = world.wait_until(&receipt, |it| it.error.is_some()).await;
+    let error = waiting.error.unwrap();
+    assert!(error.ends_with("given up on: replay it"), "{error}");
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let still = world.store.receipt(&receipt.id).await.unwrap().unwrap();
+    assert_eq!((still.phase, still.settled), (Phase::Settling, false));
 
-    for letter in world.store.dead_letters(10).await.unwrap() {
-        world.store.replay(&[letter.job]).await.unwrap();
-    }
-    for receipt in [repeat_of(&world, &receipt).await.unwrap(), receipt.clone()] {
-        world.wait_until(&receipt, |it| it.settled).await;
-    }
+    let letters = world.store.dead_letters(10).await.unwrap();
+    let repeat = JobKey::Revalidation(receipt.id.after_replica_lag());
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].job, repeat);
+    world.store.replay(&[repeat]).await.unwrap();
+    let done = world.done(&receipt).await;
+    assert_eq!((done.settled, done.error), (true, None));
     assert_repeated_once(&world, &receipt).await;
     worker.stop().await;
 }
