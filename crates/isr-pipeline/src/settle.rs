@@ -62,6 +62,8 @@ impl Run {
         if !newly_dead.is_empty() {
             tracing::info!(receipt = %self.receipt.id, "a sender died before it was clean: purging again");
             self.receipt.progress.mourned.extend(newly_dead);
+            // And a second time after that, if it was to be.
+            self.receipt.progress.repeated = false;
             self.purge_foreign_tiers_again();
             self.receipt.phase = Phase::Purging;
             // The last of what it sent may be stored until then, and the purge must find it.

@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::fault::Fault;
-use crate::net::{Net, SETTLING};
+use crate::net::{Net, SETTLING, SHIELD_LATE};
 use crate::random::{below, millis, stream};
 use crate::rule::Rule;
 
@@ -30,6 +30,8 @@ struct Fate {
     lost: bool,
     busy: bool,
     answer_lost: bool,
+    /// How much later its shield is purged, if it has one.
+    shield: Duration,
 }
 
 /// A CDN that fails now and then, answers late, and may have to be asked whether it is done.
@@ -54,7 +56,9 @@ impl ModelCdn {
     pub(crate) fn new(index: usize, net: &Arc<Net>) -> Arc<Self> {
         let mut random = stream(net.seed, "cdn", index as u64);
         let name = format!("cdn{index}");
-        let capabilities = capabilities(index, &name, &mut random);
+        let mut capabilities = capabilities(index, &name, &mut random);
+        // Nobody hears when a shield is done.
+        capabilities.observes_completion &= net.truth.shield(index).is_none();
         let Capabilities {
             url,
             tag,
@@ -98,6 +102,7 @@ impl ModelCdn {
             lost: random.random_bool(0.08),
             busy: random.random_bool(0.03),
             answer_lost: random.random_bool(0.08),
+            shield: below(random, SHIELD_LATE),
         }
     }
 
@@ -118,13 +123,13 @@ impl ModelCdn {
     }
 
     /// Takes a purge on, to carry it out later.
-    fn take_on(&self, batch: &PurgeBatch, before: Duration) -> Reference {
+    fn take_on(&self, batch: &PurgeBatch, before: Duration, shield: Duration) -> Reference {
         let mut effects = self.effects.lock();
         effects.push(Instant::now() + before);
         let (net, index, targets) = (Arc::clone(&self.net), self.index, batch.targets().to_vec());
         tokio::spawn(async move {
             tokio::time::sleep(before).await;
-            net.truth.forget(index, &targets);
+            net.forget(index, &targets, shield);
         });
         Reference((effects.len() - 1).to_string())
     }
@@ -196,10 +201,10 @@ impl CdnConnector for ModelCdn {
         if self.capabilities.observes_completion {
             let late = self.net.strikes(Fault::TierLate, !fate.before.is_zero());
             let before = if late { fate.before } else { Duration::ZERO };
-            reference = Some(self.take_on(batch, before));
+            reference = Some(self.take_on(batch, before, fate.shield));
         } else {
             self.way(fate.before).await;
-            self.net.truth.forget(self.index, batch.targets());
+            self.net.forget(self.index, batch.targets(), fate.shield);
         }
         self.way(fate.after).await;
         if self.strikes(Fault::TierAnswerLost, fate.answer_lost) {

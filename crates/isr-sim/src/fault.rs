@@ -43,11 +43,13 @@ pub enum Fault {
     ReplicaLag,
     /// The store comes back with an older state, or with none.
     LostHistory,
+    /// A CDN of two tiers takes a copy from its shield before the shield has been purged.
+    Recaching,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Delay,
         Self::Duplicate,
         Self::LostCall,
@@ -65,6 +67,7 @@ impl Fault {
         Self::TierPartition,
         Self::ReplicaLag,
         Self::LostHistory,
+        Self::Recaching,
     ];
 
     /// What the report calls it.
@@ -87,6 +90,7 @@ impl Fault {
             Self::SlowRender => "slow responses",
             Self::TierPartition => "partitions from a tier",
             Self::ReplicaLag => "renders from data that lag",
+            Self::Recaching => "copies taken from a shield",
             Self::LostHistory => "histories lost",
         }
     }

@@ -88,7 +88,7 @@ impl World {
             mode: Mode::Hard,
             warm: false,
             replica_lag: Some(self.net.lag).filter(|lag| !lag.is_zero()),
-            ..RevalidateOptions::default()
+            second_purge: self.net.second_purge(),
         };
         let covers = self.net.truth.data();
         self.note(format_args!("everything is going to be purged"));

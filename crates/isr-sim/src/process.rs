@@ -74,7 +74,11 @@ impl Process {
                 recorder: Arc::new(NoRecorder),
                 wake: Arc::clone(&wake),
             };
-            start_worker(&host, parts, options(&host, &mut random), &stop);
+            let options = WorkerOptions {
+                second_purge: net.second_purge(),
+                ..options(&host, &mut random)
+            };
+            start_worker(&host, parts, options, &stop);
         }
         let server = (kind != Kind::Worker).then(|| Server::new(&link, clock, wake));
         if let Some(server) = &server {

@@ -30,6 +30,8 @@ pub enum Rule {
     UnreachedTier,
     /// A revalidation is made once more when the replica lag has passed.
     ReplicaLag,
+    /// Where tiers re-cache among themselves, everything is purged a second time.
+    SecondPurge,
     /// A store that may have lost something begins another epoch.
     NewEpoch,
     /// After a loss, everything is purged where that is what was chosen.
@@ -38,7 +40,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::GenerationCheck,
         Self::AtomicEnqueue,
         Self::DeadClaims,
@@ -47,6 +49,7 @@ impl Rule {
         Self::ConfirmOrder,
         Self::UnreachedTier,
         Self::ReplicaLag,
+        Self::SecondPurge,
         Self::NewEpoch,
         Self::PurgeAfterLoss,
     ];
@@ -63,6 +66,7 @@ impl Rule {
             Self::ConfirmOrder => "confirm-order",
             Self::UnreachedTier => "unreached-tier",
             Self::ReplicaLag => "replica-lag",
+            Self::SecondPurge => "second-purge",
             Self::NewEpoch => "new-epoch",
             Self::PurgeAfterLoss => "purge-after-loss",
         }

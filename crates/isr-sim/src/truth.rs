@@ -72,18 +72,35 @@ struct State {
     violation: Option<Violation>,
 }
 
+/// What is added to the number of a tier for the shield that stands behind it.
+const SHIELD: usize = 100;
+
+fn name_of(tier: usize) -> String {
+    match tier.checked_sub(SHIELD) {
+        Some(tier) => format!("the shield of cdn{tier}"),
+        None => format!("cdn{tier}"),
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Truth {
     pub(crate) site: Site,
+    /// The tier, if any, that keeps copies in two places, the outer of which fills itself from the inner.
+    pub(crate) shielded: Option<usize>,
     pub(crate) journal: Journal,
     store: Arc<MemoryStore>,
     state: Mutex<State>,
 }
 
 impl Truth {
-    pub(crate) fn new(site: Site, journal: Journal, store: Arc<MemoryStore>) -> Self {
+    pub(crate) fn new(
+        (site, shielded): (Site, Option<usize>),
+        journal: Journal,
+        store: Arc<MemoryStore>,
+    ) -> Self {
         Self {
             site,
+            shielded,
             journal,
             store,
             state: Mutex::default(),
@@ -200,8 +217,9 @@ impl Truth {
 
     fn store_at(&self, tier: usize, copy: Copy) {
         let Copy { page, data } = copy;
+        let name = name_of(tier);
         self.journal
-            .note(format_args!("cdn{tier} stores page {page} of {data:?}"));
+            .note(format_args!("{name} stores page {page} of {data:?}"));
         let since = Instant::now();
         let kept = Kept { data, since };
         self.state.lock().kept.insert((tier, page), kept);
@@ -224,12 +242,31 @@ impl Truth {
         }
     }
 
+    /// The shield behind a tier, if it has one.
+    pub(crate) fn shield(&self, tier: usize) -> Option<usize> {
+        self.shielded.filter(|&it| it == tier).map(|it| SHIELD + it)
+    }
+
+    /// What a tier that lacks a page would find in its shield.
+    pub(crate) fn in_shield(&self, tier: usize, page: usize) -> Option<Copy> {
+        let shield = self.shield(tier)?;
+        let state = self.state.lock();
+        if state.kept.contains_key(&(tier, page)) {
+            return None;
+        }
+        let data = state.kept.get(&(shield, page))?.data;
+        Some(Copy { page, data })
+    }
+
     /// Carries a purge out.
     pub(crate) fn forget(&self, tier: usize, targets: &[Target]) {
         self.look();
         let shown: Vec<String> = targets.iter().map(Target::to_string).collect();
-        self.journal
-            .note(format_args!("cdn{tier} is purged of {}", shown.join(" ")));
+        self.journal.note(format_args!(
+            "{} is purged of {}",
+            name_of(tier),
+            shown.join(" ")
+        ));
         let mut state = self.state.lock();
         state
             .kept
@@ -310,10 +347,14 @@ impl Truth {
         let old = |copy: Copy| self.site.is_older(copy, &state.settled);
         let kept = state.kept.iter().find_map(|(&(tier, page), kept)| {
             let data = kept.data;
-            old(Copy { page, data }).then(|| format!("page {page} of {data:?} at cdn{tier}"))
+            let name = name_of(tier);
+            old(Copy { page, data }).then(|| format!("page {page} of {data:?} at {name}"))
         });
         let wires = state.wires.iter().find(|(_, copy)| old(**copy));
-        let wire = wires.map(|((_, tier), copy)| format!("{copy:?} on its way to cdn{tier}"));
+        let wire = wires.map(|((_, tier), copy)| {
+            let name = name_of(*tier);
+            format!("{copy:?} on its way to {name}")
+        });
         let sending = state
             .sending
             .values()
@@ -334,9 +375,9 @@ impl Truth {
             self.site.is_older(Copy { page, data }, newest)
         });
         found.map(|((tier, page), kept)| {
-            let data = kept.data;
+            let (data, name) = (kept.data, name_of(*tier));
             let text = format!(
-                "in the end cdn{tier} keeps page {page} of {data:?}, and {newest:?} is the newest"
+                "in the end {name} keeps page {page} of {data:?}, and {newest:?} is the newest"
             );
             Violation::new(Kind::OldAtATier, text)
         })

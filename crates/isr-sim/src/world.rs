@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::host::Armed;
 use crate::journal::Journal;
 use crate::loss::Loss;
-use crate::net::Net;
+use crate::net::{FROM_SHIELD, Net};
 use crate::process::{Kind, Process, Servers};
 use crate::random::{below, millis, stream};
 use crate::rule::{Rule, Rules};
@@ -78,8 +78,9 @@ impl World {
         let store = Arc::new(MemoryStore::new(Arc::new(clock) as Arc<dyn Clock>, options));
         let journal = Journal::new(scenario.journal);
         let site = Site::random(&mut random);
-        let truth = Arc::new(Truth::new(site, journal, Arc::clone(&store)));
         let tiers = random.random_range(1..=3);
+        let shielded = shielded(scenario.seed, tiers);
+        let truth = Arc::new(Truth::new((site, shielded), journal, Arc::clone(&store)));
         let loss = Loss::new(scenario.seed, &store);
         let lag = replica_lag(scenario.seed, &loss);
         let net = Arc::new(Net::new(
@@ -221,6 +222,7 @@ impl World {
     fn visit(&self, random: &mut StdRng) {
         let tier = random.random_range(0..self.tiers.len());
         let page = random.random_range(0..self.net.truth.site.pages());
+        self.net.recache(tier, page, below(random, FROM_SHIELD));
         self.net.truth.visit(tier, page);
     }
 
@@ -228,6 +230,8 @@ impl World {
     fn change(&mut self, random: &mut StdRng) {
         let site = &self.net.truth.site;
         let datum = random.random_range(0..site.data);
+        let second_purge = random.random_bool(0.1).then_some(millis(700));
+        let second_purge = second_purge.filter(|_| self.net.truth.shielded.is_none());
         let options = RevalidateOptions {
             mode: if random.random_bool(0.7) {
                 Mode::Hard
@@ -235,7 +239,7 @@ impl World {
                 Mode::Soft
             },
             warm: random.random_bool(0.3),
-            second_purge: random.random_bool(0.1).then_some(millis(700)),
+            second_purge: second_purge.or(self.net.second_purge()),
             replica_lag: Some(self.net.lag)
                 .filter(|lag| !lag.is_zero() && self.net.rules.hold(Rule::ReplicaLag)),
         };
@@ -463,6 +467,13 @@ fn kinds(random: &mut StdRng) -> Vec<Kind> {
         kinds.push(more[random.random_range(0..more.len())]);
     }
     kinds
+}
+
+/// Few CDNs have a shield.
+fn shielded(seed: u64, tiers: usize) -> Option<usize> {
+    let mut random = stream(seed, "shield", 0);
+    let tier = random.random_range(0..tiers);
+    random.random_bool(0.3).then_some(tier)
 }
 
 /// Many sites have none; one that leaves its CDNs to age after a loss must have none.

@@ -5,6 +5,7 @@
 mod each_once;
 mod phases;
 mod planning;
+mod recaching;
 mod refused;
 mod replica;
 mod settling;
