@@ -36,6 +36,12 @@ pub(crate) const VARNISH: Program = Program {
     package: "varnish",
 };
 
+/// strace, which records what a test is to lose.
+pub(crate) const STRACE: Program = Program {
+    names: &["strace"],
+    package: "strace",
+};
+
 /// A file of a package that is no program: a module of a server.
 pub(crate) struct Module {
     /// Where it may be, which depends on the machine's architecture.

@@ -53,8 +53,13 @@ pub(crate) fn run(
     extent: Extent,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    for server in [&system::REDIS, &system::VARNISH, &system::NGINX] {
-        system::ensure(server)?;
+    for program in [
+        &system::REDIS,
+        &system::VARNISH,
+        &system::NGINX,
+        &system::STRACE,
+    ] {
+        system::ensure(program)?;
     }
     for module in [&system::XKEY, &system::CACHE_PURGE] {
         system::ensure_module(module)?;

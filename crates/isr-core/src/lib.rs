@@ -72,8 +72,8 @@ pub use policy::{InvalidPolicy, Policy, PolicyBuilder};
 pub use purge_outcome::PurgeOutcome;
 pub use query_filter::{InvalidParameterName, ParameterNames, QueryFilter};
 pub use receipt::{
-    InvalidRevalidationId, NotWarmed, Phase, Progress, Receipt, RevalidateOptions, RevalidationId,
-    Source, TierReceipt, TierState, WarmReceipt,
+    InvalidRevalidationId, LagProgress, NotWarmed, Phase, Progress, Receipt, RevalidateOptions,
+    RevalidationId, Source, TierReceipt, TierState, WarmReceipt,
 };
 pub use receipt_filter::ReceiptFilter;
 pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};

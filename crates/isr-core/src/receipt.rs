@@ -30,7 +30,17 @@ impl RevalidationId {
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// The name of the revalidation that repeats this one after the replica lag; always the same, so
+    /// that it is made once.
+    #[must_use]
+    pub const fn after_replica_lag(self) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128() ^ OF_THE_REPEAT))
+    }
 }
+
+/// What the name of a repeat differs in: bits that are random in names of every kind.
+const OF_THE_REPEAT: u128 = 0x7265_7065_6174;
 
 impl Default for RevalidationId {
     fn default() -> Self {
@@ -280,6 +290,11 @@ pub struct RevalidateOptions {
     pub warm: bool,
     /// Purges everything a second time after this delay, for tiers that re-cache among themselves.
     pub second_purge: Option<Duration>,
+    /// How far the data that pages are rendered from may lag behind those that changed. Once that has
+    /// passed since the revalidation was accepted, the same is revalidated once more under a name derived
+    /// from this one's, and this one is settled only when that is.
+    #[serde(default)]
+    pub replica_lag: Option<Duration>,
     /// When the generations are to move and the purge is to begin, by the store's clock: embargoed content
     /// is prepared before its time. Nothing happens until then; a worker sees to it that it happens then.
     /// A time that has passed, or is less than a second away, is now, as is `None`, the default.
@@ -313,6 +328,7 @@ impl Default for RevalidateOptions {
             mode: Mode::Soft,
             warm: true,
             second_purge: None,
+            replica_lag: None,
             at: None,
         }
     }
@@ -368,9 +384,25 @@ pub struct Progress {
     pub mourned: Vec<crate::SenderId>,
     /// How often it was looked whether the revalidation has settled, to no avail.
     pub looks: u32,
+    /// How far it is with the replica lag.
+    #[serde(default)]
+    pub lag: LagProgress,
     /// Whether the tier being purged has refused some items for good; the others are purged all the same.
     #[serde(default)]
     pub refused: bool,
+}
+
+/// How far a revalidation is with the replica lag that its options state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LagProgress {
+    /// It may not have passed yet; nobody has begun to wait for it.
+    #[default]
+    Ahead,
+    /// Whoever claims the job next has waited for it.
+    Waited,
+    /// The revalidation has been made once more.
+    Repeated,
 }
 
 impl Receipt {

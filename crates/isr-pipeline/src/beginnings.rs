@@ -25,12 +25,13 @@ pub enum OnHistoryLost {
 pub(crate) async fn deal_with_beginning(
     store: &dyn Store,
     policy: OnHistoryLost,
+    usual: &RevalidateOptions,
 ) -> Result<(), StoreError> {
     let Some(beginning) = store.beginning().await? else {
         return Ok(());
     };
     match policy {
-        OnHistoryLost::PurgeAll => purge_all(store, beginning).await?,
+        OnHistoryLost::PurgeAll => purge_all(store, beginning, usual).await?,
         OnHistoryLost::AgeOut if beginning.lost => tracing::error!(
             epoch = %beginning.epoch,
             "the store may have lost revalidations: what other tiers keep may be old until its lifetime ends; \
@@ -41,7 +42,11 @@ pub(crate) async fn deal_with_beginning(
     store.dealt_with(beginning.epoch).await
 }
 
-async fn purge_all(store: &dyn Store, beginning: Beginning) -> Result<(), StoreError> {
+async fn purge_all(
+    store: &dyn Store,
+    beginning: Beginning,
+    usual: &RevalidateOptions,
+) -> Result<(), StoreError> {
     tracing::warn!(
         epoch = %beginning.epoch,
         lost = beginning.lost,
@@ -50,8 +55,8 @@ async fn purge_all(store: &dyn Store, beginning: Beginning) -> Result<(), StoreE
     let options = RevalidateOptions {
         mode: Mode::Hard,
         warm: false,
-        second_purge: None,
         at: None,
+        ..usual.clone()
     };
     let receipt = Receipt::new(Targets::everything(), options, Source::LostHistory)
         .with_id(RevalidationId::of_beginning(beginning.epoch));

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use isr_core::{Clock, Cursor, Event, Recorder, SenderId, Store, StoreError, Tier};
+use isr_core::{
+    Clock, Cursor, Event, Recorder, RevalidateOptions, SenderId, Store, StoreError, Tier,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::beginnings::{OnHistoryLost, deal_with_beginning};
@@ -32,6 +34,7 @@ pub struct Housekeeper {
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     on_history_lost: OnHistoryLost,
+    usual: RevalidateOptions,
 }
 
 impl Housekeeper {
@@ -49,13 +52,16 @@ impl Housekeeper {
             clock,
             recorder,
             on_history_lost: OnHistoryLost::default(),
+            usual: RevalidateOptions::default(),
         }
     }
 
-    /// What it does when the store may have lost revalidations, or was made. Default: let copies age out.
+    /// What it does when the store may have lost revalidations, or was made, and what the site `usual`ly chooses:
+    /// its replica lag and its second purge count then too. Default: let copies age out.
     #[must_use]
-    pub const fn on_history_lost(mut self, policy: OnHistoryLost) -> Self {
+    pub fn on_history_lost(mut self, policy: OnHistoryLost, usual: RevalidateOptions) -> Self {
         self.on_history_lost = policy;
+        self.usual = usual;
         self
     }
 
@@ -86,7 +92,7 @@ impl Housekeeper {
         dead: &mut HashMap<SenderId, Duration>,
         looked_at: &mut Option<Cursor>,
     ) -> Result<(), StoreError> {
-        deal_with_beginning(&*self.store, self.on_history_lost).await?;
+        deal_with_beginning(&*self.store, self.on_history_lost, &self.usual).await?;
         self.look().await?;
         self.dismiss_the_long_dead(dead).await?;
         replay_for_tiers_that_are_back(&*self.store, &self.tiers, looked_at).await?;

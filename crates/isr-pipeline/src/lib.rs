@@ -34,6 +34,7 @@ mod outage;
 mod pages;
 mod plan;
 mod purge;
+mod replica;
 mod returning;
 mod revalidation;
 mod settle;

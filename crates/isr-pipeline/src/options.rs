@@ -18,6 +18,9 @@ pub struct WorkerOptions {
     pub idle_poll: Duration,
     /// How long a purge call is kept open for other revalidations to join. Default: 100 ms.
     pub coalesce: Duration,
+    /// Purges single pages once more after this delay, for tiers that re-cache among themselves. What a
+    /// revalidation purges, its own options say. Default: none.
+    pub second_purge: Option<Duration>,
     /// Attempts at one purge call before its revalidations are put off. Default: 3.
     pub call_attempts: u32,
     /// Pages resolved at a time. Default: 500.
@@ -42,6 +45,7 @@ impl WorkerOptions {
             lease: Duration::from_secs(30),
             idle_poll: Duration::from_millis(250),
             coalesce: Duration::from_millis(100),
+            second_purge: None,
             call_attempts: 3,
             chunk: 500,
             warm_chunk: 100,

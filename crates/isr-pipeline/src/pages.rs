@@ -81,7 +81,9 @@ impl Pages {
     async fn work(&self) -> Result<(), StoreError> {
         let store = &self.shared.parts.store;
         let position = store.position().await?;
-        let failed = self.holding(self.purge(&position)).await??;
+        let failed = self
+            .holding(self.purge_as_often_as_needed(&position))
+            .await??;
         self.holding(self.warm_in_time(&failed)).await??;
         let left: Vec<(Claim, LeavePage)> = self
             .claimed
@@ -125,6 +127,26 @@ impl Pages {
                 delay: backoff::delay(options, page.attempt, failure.retry_after),
             },
         }
+    }
+
+    /// Purges what was in flight, and once more where tiers re-cache among themselves: an inner one may have
+    /// given it to an outer one between the two being purged.
+    async fn purge_as_often_as_needed(
+        &self,
+        position: &Position,
+    ) -> Result<HashMap<PageUrl, Failure>, StoreError> {
+        let mut failed = self.purge(position).await?;
+        let Shared { parts, options, .. } = &*self.shared;
+        let mut reasons = self.claimed.iter().map(|page| page.work.reason);
+        if let Some(delay) = options.second_purge
+            && reasons.any(|reason| reason == PageReason::InFlight)
+        {
+            parts.clock.sleep(delay).await;
+            for (url, failure) in self.purge(position).await? {
+                note(&mut failed, url, failure);
+            }
+        }
+        Ok(failed)
     }
 
     /// Purges what was in flight from every tier that may have kept it; says what failed.

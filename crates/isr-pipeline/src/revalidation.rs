@@ -85,6 +85,7 @@ impl Run {
 
     async fn phases(&mut self) -> Result<(), Stop> {
         self.meet_tiers();
+        self.repeat_after_lag().await?;
         loop {
             match self.receipt.phase {
                 Phase::Queued | Phase::Scheduled | Phase::Failed => self.begin(),
@@ -155,11 +156,15 @@ impl Run {
     /// Starts the walk over the targets from the front.
     pub(crate) fn restart_walk(&mut self) {
         let Progress {
-            repeated, mourned, ..
+            repeated,
+            mourned,
+            lag,
+            ..
         } = std::mem::take(&mut self.receipt.progress);
         self.receipt.progress = Progress {
             repeated,
             mourned,
+            lag,
             ..Progress::default()
         };
     }
@@ -240,6 +245,11 @@ impl Run {
     }
 
     async fn give_up(&mut self) -> Result<(), StoreError> {
+        // The generations must move again even if no tier can be purged.
+        if let Some(delay) = self.begin_to_wait_for_replica() {
+            let failed = false;
+            return self.leave(Leave::Later { delay, failed }).await;
+        }
         self.receipt.phase = Phase::Failed;
         if self.receipt.error.is_none() {
             self.receipt.error = self

@@ -21,12 +21,18 @@ impl Run {
         if self.receipt.settled {
             return Ok(());
         }
+        if let Some(delay) = self.begin_to_wait_for_replica() {
+            return Err(Stop::Later(delay));
+        }
         if self.shared.foreign_tiers().next().is_some() {
             self.nothing_in_flight().await?;
         }
         // Only now: whoever replays it later need purge nothing but the tiers that failed.
         if self.any_tier_failed() {
             return Err(Stop::GiveUp);
+        }
+        if !self.repeat_is_settled().await? {
+            return Err(self.look_later());
         }
         self.receipt.settled = true;
         for tier in &mut self.receipt.tiers {
@@ -56,6 +62,8 @@ impl Run {
         if !newly_dead.is_empty() {
             tracing::info!(receipt = %self.receipt.id, "a sender died before it was clean: purging again");
             self.receipt.progress.mourned.extend(newly_dead);
+            // And a second time after that, if it was to be.
+            self.receipt.progress.repeated = false;
             self.purge_foreign_tiers_again();
             self.receipt.phase = Phase::Purging;
             // The last of what it sent may be stored until then, and the purge must find it.
@@ -65,14 +73,18 @@ impl Run {
         let waits_for_pages = !self.any_tier_failed();
         if !alive.is_empty() || waits_for_pages && store.pages_outstanding(&position).await? > 0 {
             self.look_at_queue().await?;
-            let looks = &mut self.receipt.progress.looks;
-            let delay = SOON
-                .mul_f64(LONGER.powf(f64::from((*looks).min(64))))
-                .min(LATEST);
-            *looks = looks.saturating_add(1);
-            return Err(Stop::Later(delay));
+            return Err(self.look_later());
         }
         Ok(())
+    }
+
+    fn look_later(&mut self) -> Stop {
+        let looks = &mut self.receipt.progress.looks;
+        let delay = SOON
+            .mul_f64(LONGER.powf(f64::from((*looks).min(64))))
+            .min(LATEST);
+        *looks = looks.saturating_add(1);
+        Stop::Later(delay)
     }
 
     /// The longest time that a tier may take to store what it has received.

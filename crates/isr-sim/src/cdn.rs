@@ -16,8 +16,7 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::fault::Fault;
-use crate::host::Host;
-use crate::net::{Net, SETTLING};
+use crate::net::{Net, SETTLING, SHIELD_LATE};
 use crate::random::{below, millis, stream};
 use crate::rule::Rule;
 
@@ -31,14 +30,16 @@ struct Fate {
     lost: bool,
     busy: bool,
     answer_lost: bool,
+    /// How much later its shield is purged, if it has one.
+    shield: Duration,
 }
 
 /// A CDN that fails now and then, answers late, and may have to be asked whether it is done.
 pub(crate) struct ModelCdn {
-    index: usize,
+    pub(crate) index: usize,
     name: String,
     capabilities: Capabilities,
-    net: Arc<Net>,
+    pub(crate) net: Arc<Net>,
     random: Mutex<StdRng>,
     /// When each purge that may be asked about takes effect.
     effects: Mutex<Vec<Instant>>,
@@ -55,7 +56,9 @@ impl ModelCdn {
     pub(crate) fn new(index: usize, net: &Arc<Net>) -> Arc<Self> {
         let mut random = stream(net.seed, "cdn", index as u64);
         let name = format!("cdn{index}");
-        let capabilities = capabilities(index, &name, &mut random);
+        let mut capabilities = capabilities(index, &name, &mut random);
+        // Nobody hears when a shield is done.
+        capabilities.observes_completion &= net.truth.shield(index).is_none();
         let Capabilities {
             url,
             tag,
@@ -99,6 +102,7 @@ impl ModelCdn {
             lost: random.random_bool(0.08),
             busy: random.random_bool(0.03),
             answer_lost: random.random_bool(0.08),
+            shield: below(random, SHIELD_LATE),
         }
     }
 
@@ -119,18 +123,18 @@ impl ModelCdn {
     }
 
     /// Takes a purge on, to carry it out later.
-    fn take_on(&self, batch: &PurgeBatch, before: Duration) -> Reference {
+    fn take_on(&self, batch: &PurgeBatch, before: Duration, shield: Duration) -> Reference {
         let mut effects = self.effects.lock();
         effects.push(Instant::now() + before);
         let (net, index, targets) = (Arc::clone(&self.net), self.index, batch.targets().to_vec());
         tokio::spawn(async move {
             tokio::time::sleep(before).await;
-            net.truth.forget(index, &targets);
+            net.forget(index, &targets, shield);
         });
         Reference((effects.len() - 1).to_string())
     }
 
-    fn unreachable(&self) -> ConnectorError {
+    pub(crate) fn unreachable(&self) -> ConnectorError {
         ConnectorError::unreachable(&self.name, "connection refused")
     }
 }
@@ -156,10 +160,11 @@ fn capabilities(index: usize, name: &str, random: &mut StdRng) -> Capabilities {
             ..Ability::UNLIMITED
         }
     };
-    let (url, tag) = (ability(), ability());
+    let (url, tag, everything) = (ability(), ability(), ability());
     Capabilities {
         url: by_url.then_some(url),
         tag: by_tag.then_some(tag),
+        everything: Some(everything),
         observes_completion: random.random_bool(0.4),
         mixed_calls: random.random_bool(0.5),
         concurrency: NonZeroUsize::MIN.saturating_add(random.random_range(0..3)),
@@ -196,10 +201,10 @@ impl CdnConnector for ModelCdn {
         if self.capabilities.observes_completion {
             let late = self.net.strikes(Fault::TierLate, !fate.before.is_zero());
             let before = if late { fate.before } else { Duration::ZERO };
-            reference = Some(self.take_on(batch, before));
+            reference = Some(self.take_on(batch, before, fate.shield));
         } else {
             self.way(fate.before).await;
-            self.net.truth.forget(self.index, batch.targets());
+            self.net.forget(self.index, batch.targets(), fate.shield);
         }
         self.way(fate.after).await;
         if self.strikes(Fault::TierAnswerLost, fate.answer_lost) {
@@ -236,42 +241,5 @@ impl CdnConnector for ModelCdn {
 
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         Ok(Vec::new())
-    }
-}
-
-/// A CDN as one process calls it: no call begins or ends while the process stands still.
-#[derive(Debug)]
-pub(crate) struct Reach {
-    pub(crate) host: Arc<Host>,
-    pub(crate) cdn: Arc<ModelCdn>,
-}
-
-#[async_trait]
-impl CdnConnector for Reach {
-    fn name(&self) -> &str {
-        self.cdn.name()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.cdn.capabilities()
-    }
-
-    async fn purge(&self, batch: &PurgeBatch) -> Result<PurgeReceipt, ConnectorError> {
-        self.host.awake().await;
-        let answer = self.cdn.purge(batch).await;
-        self.host.awake().await;
-        answer
-    }
-
-    async fn poll(&self, reference: &Reference) -> Result<Completion, ConnectorError> {
-        self.host.awake().await;
-        let answer = self.cdn.poll(reference).await;
-        self.host.awake().await;
-        answer
-    }
-
-    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
-        self.host.awake().await;
-        self.cdn.check().await
     }
 }

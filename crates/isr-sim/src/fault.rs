@@ -36,11 +36,20 @@ pub enum Fault {
     TierAnswerLost,
     /// A render, or the sending of a response, takes long.
     SlowRender,
+    /// A process cannot reach a tier for a while: its calls are lost, held back, or arrive when it has been
+    /// told that they failed, and answers under way are lost.
+    TierPartition,
+    /// A page is rendered from data that have been replaced.
+    ReplicaLag,
+    /// The store comes back with an older state, or with none.
+    LostHistory,
+    /// A CDN of two tiers takes a copy from its shield before the shield has been purged.
+    Recaching,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Delay,
         Self::Duplicate,
         Self::LostCall,
@@ -55,6 +64,10 @@ impl Fault {
         Self::TierLate,
         Self::TierAnswerLost,
         Self::SlowRender,
+        Self::TierPartition,
+        Self::ReplicaLag,
+        Self::LostHistory,
+        Self::Recaching,
     ];
 
     /// What the report calls it.
@@ -75,13 +88,17 @@ impl Fault {
             Self::TierLate => "tier calls late",
             Self::TierAnswerLost => "tier answers lost",
             Self::SlowRender => "slow responses",
+            Self::TierPartition => "partitions from a tier",
+            Self::ReplicaLag => "renders from data that lag",
+            Self::Recaching => "copies taken from a shield",
+            Self::LostHistory => "histories lost",
         }
     }
 }
 
 /// A set of kinds of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Faults(u16);
+pub struct Faults(u32);
 
 impl Faults {
     /// Every kind.

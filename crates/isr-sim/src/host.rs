@@ -1,5 +1,6 @@
 //! A simulated process, as far as it can be crashed, paused and cut off, and its clock.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(crate) struct Armed {
 struct State {
     stands_still_until: Instant,
     cut_off_until: Instant,
+    /// From single tiers.
+    cut_off_from: BTreeMap<usize, Instant>,
     armed: Option<Armed>,
 }
 
@@ -48,6 +51,7 @@ impl Host {
             state: Mutex::new(State {
                 stands_still_until: now,
                 cut_off_until: now,
+                cut_off_from: BTreeMap::new(),
                 armed: None,
             }),
         })
@@ -85,6 +89,19 @@ impl Host {
         self.state.lock().cut_off_until = Instant::now() + long;
     }
 
+    /// How long a tier cannot be reached from here.
+    pub(crate) fn cut_off_from(&self, tier: usize) -> Duration {
+        let until = self.state.lock().cut_off_from.get(&tier).copied();
+        until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        })
+    }
+
+    pub(crate) fn cut_off_tier(&self, tier: usize, long: Duration) {
+        let until = Instant::now() + long;
+        self.state.lock().cut_off_from.insert(tier, until);
+    }
+
     pub(crate) fn arm(&self, armed: Armed) {
         self.state.lock().armed = Some(armed);
     }
@@ -108,6 +125,7 @@ impl Host {
         let mut state = self.state.lock();
         let now = Instant::now();
         (state.stands_still_until, state.cut_off_until) = (now, now);
+        state.cut_off_from.clear();
         state.armed = None;
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use isr_core::{BindOutcome, Claimed, DeadLetterChunk, Receipt};
+use isr_core::{BindOutcome, Claimed, DeadLetterChunk, Receipt, Target};
 use isr_graph::MemoryStore;
 use isr_pipeline::TokioClock;
 use parking_lot::Mutex;
@@ -15,8 +15,18 @@ use tokio::time::Instant;
 use crate::fault::{Counts, Fault, Faults};
 use crate::random::{below, millis, stream};
 use crate::rule::{Rule, Rules};
-use crate::site::Copy;
+use crate::site::{Copy, Data};
 use crate::truth::Truth;
+
+/// The delay of a second purge where tiers re-cache among themselves: longer than a shield may be behind, and
+/// a copy on its way from it.
+pub(crate) const SECOND_PURGE: Duration = Duration::from_secs(1);
+
+/// How long a shield is behind at most, in milliseconds.
+pub(crate) const SHIELD_LATE: u64 = 500;
+
+/// And how long a copy from it takes at most.
+pub(crate) const FROM_SHIELD: u64 = 300;
 
 /// How long a tier may take to store what it has received, as its connector states it.
 pub(crate) const SETTLING: Duration = Duration::from_secs(2);
@@ -35,6 +45,8 @@ pub(crate) struct Net {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: TokioClock,
     pub(crate) tiers: usize,
+    /// The replica lag that the site states; renders read data that are younger than that.
+    pub(crate) lag: Duration,
     faults: Faults,
     counts: Mutex<Counts>,
     /// Once the faults have stopped.
@@ -45,7 +57,7 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new(
-        (seed, tiers): (u64, usize),
+        (seed, tiers, lag): (u64, usize, Duration),
         rules: Rules,
         faults: Faults,
         clock: TokioClock,
@@ -58,12 +70,19 @@ impl Net {
             store,
             clock,
             tiers,
+            lag,
             faults,
             counts: Mutex::default(),
             calm: AtomicBool::new(false),
             store_away_until: Mutex::new(Instant::now()),
             responses: AtomicU64::new(0),
         }
+    }
+
+    /// When everything is purged a second time, where that is needed.
+    pub(crate) fn second_purge(&self) -> Option<Duration> {
+        let needed = self.truth.shielded.is_some() && self.rules.hold(Rule::SecondPurge);
+        needed.then_some(SECOND_PURGE)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -101,6 +120,13 @@ impl Net {
         self.responses.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The data as a render reads them, from a replica that is behind by some part of the stated lag.
+    pub(crate) fn read_data(&self, part: f64) -> Data {
+        let (newest, replica) = self.truth.data_and_before(self.lag.mul_f64(part));
+        let lags = self.strikes(Fault::ReplicaLag, newest != replica);
+        if lags { replica } else { newest }
+    }
+
     /// All bytes of a response have left for the tiers, which store it, or do not.
     pub(crate) fn send(&self, number: u64, copy: Copy) {
         let mut random = stream(self.seed, "wire", number);
@@ -109,6 +135,35 @@ impl Net {
             if stores {
                 self.truth.send(number, tier, copy, delay);
             }
+            if let Some(shield) = self.truth.shield(tier).filter(|_| stores) {
+                let delay = wire_delay(&mut random);
+                self.truth.send(number, shield, copy, delay);
+            }
+        }
+    }
+
+    /// A tier that lacks a page takes it from its shield.
+    pub(crate) fn recache(&self, tier: usize, page: usize, way: Duration) {
+        if let Some(copy) = self.truth.in_shield(tier, page)
+            && self.strikes(Fault::Recaching, true)
+        {
+            self.truth.send(self.next_response(), tier, copy, way);
+        }
+    }
+
+    /// A purge takes effect at a tier, and a while later at the shield behind it. Visitors come in between.
+    pub(crate) fn forget(self: &Arc<Self>, tier: usize, targets: &[Target], later: Duration) {
+        self.truth.forget(tier, targets);
+        if let Some(shield) = self.truth.shield(tier) {
+            let (net, targets) = (Arc::clone(self), targets.to_vec());
+            tokio::spawn(async move {
+                tokio::time::sleep(later / 2).await;
+                let site = &net.truth.site;
+                let asked_for = (0..site.pages()).filter(|&page| site.concerns(&targets, page));
+                asked_for.for_each(|page| net.recache(tier, page, later / 2));
+                tokio::time::sleep(later / 2).await;
+                net.truth.forget(shield, &targets);
+            });
         }
     }
 

@@ -14,12 +14,13 @@ use rand::rngs::StdRng;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::cdn::{ModelCdn, Reach};
+use crate::cdn::ModelCdn;
 use crate::fault::Fault;
 use crate::host::{Host, HostClock};
 use crate::link::Link;
 use crate::net::Net;
 use crate::random::{millis, stream};
+use crate::reach::Reach;
 use crate::server::{Errand, PATIENCE, Server};
 
 /// What a process does.
@@ -58,10 +59,7 @@ impl Process {
         let wake = Arc::new(Notify::new());
         let stop = CancellationToken::new();
         if kind != Kind::Server {
-            let reached = tiers.iter().map(|cdn| Reach {
-                host: Arc::clone(&host),
-                cdn: Arc::clone(cdn),
-            });
+            let reached = tiers.iter().map(|cdn| Reach::new(&host, cdn));
             let parts = Parts {
                 store: Arc::clone(&link) as Arc<dyn Store>,
                 tiers: reached
@@ -76,7 +74,11 @@ impl Process {
                 recorder: Arc::new(NoRecorder),
                 wake: Arc::clone(&wake),
             };
-            start_worker(&host, parts, options(&host, &mut random), &stop);
+            let options = WorkerOptions {
+                second_purge: net.second_purge(),
+                ..options(&host, &mut random)
+            };
+            start_worker(&host, parts, options, &stop);
         }
         let server = (kind != Kind::Worker).then(|| Server::new(&link, clock, wake));
         if let Some(server) = &server {

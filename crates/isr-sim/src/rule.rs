@@ -26,17 +26,32 @@ pub enum Rule {
     SettlingTime,
     /// A tier is waited for before the next one is purged, and before anything counts as confirmed.
     ConfirmOrder,
+    /// A call that did not reach a tier has not been carried out.
+    UnreachedTier,
+    /// A revalidation is made once more when the replica lag has passed.
+    ReplicaLag,
+    /// Where tiers re-cache among themselves, everything is purged a second time.
+    SecondPurge,
+    /// A store that may have lost something begins another epoch.
+    NewEpoch,
+    /// After a loss, everything is purged where that is what was chosen.
+    PurgeAfterLoss,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::GenerationCheck,
         Self::AtomicEnqueue,
         Self::DeadClaims,
         Self::CleanReport,
         Self::SettlingTime,
         Self::ConfirmOrder,
+        Self::UnreachedTier,
+        Self::ReplicaLag,
+        Self::SecondPurge,
+        Self::NewEpoch,
+        Self::PurgeAfterLoss,
     ];
 
     /// The word for it on the command line.
@@ -49,6 +64,11 @@ impl Rule {
             Self::CleanReport => "clean-report",
             Self::SettlingTime => "settling-time",
             Self::ConfirmOrder => "confirm-order",
+            Self::UnreachedTier => "unreached-tier",
+            Self::ReplicaLag => "replica-lag",
+            Self::SecondPurge => "second-purge",
+            Self::NewEpoch => "new-epoch",
+            Self::PurgeAfterLoss => "purge-after-loss",
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Errand {
     takes: [Duration; 3],
     /// How much longer each takes at most, where it is slow.
     slow: Option<[Duration; 3]>,
+    /// How far behind its replica is, as a part of the stated lag: clocks differ by less than the rest.
+    lag: f64,
     /// The least generation that the render must have, as a warm-up request states it.
     pub(crate) least: Option<Generation>,
 }
@@ -48,6 +50,7 @@ impl Errand {
             from_store: random.random_bool(0.4),
             takes,
             slow: random.random_bool(0.25).then_some(slow),
+            lag: random.random_range(0.0..0.9),
             least: None,
         }
     }
@@ -156,7 +159,7 @@ impl Server {
             return None;
         }
         self.take(&errand, 0).await;
-        let data = self.net.truth.data();
+        let data = self.net.read_data(errand.lag);
         self.take(&errand, 1).await;
         let flight = self.sender.depart(print, generation);
         let bind = Bind {
@@ -213,6 +216,21 @@ impl Server {
                 .verdict(site.print(page), generation, &Memo::default());
             let old = verdict == Verdict::Current && site.is_older(Copy { page, data }, &newest);
             old.then_some((page, data))
+        })
+    }
+
+    /// A page that would be served here as current, from a history that is known here to be over.
+    pub(crate) fn believes(&self) -> Option<usize> {
+        let site = &self.net.truth.site;
+        let known = self.sender.known()?;
+        (0..site.pages()).find(|&page| {
+            let Some((generation, _)) = self.stored(page) else {
+                return false;
+            };
+            let judged = self
+                .sender
+                .verdict(site.print(page), generation, &Memo::default());
+            generation.epoch != known.epoch && judged == Verdict::Current
         })
     }
 

@@ -20,11 +20,13 @@ pub(crate) struct Promise {
     pub(crate) receipt: Receipt,
     /// What the journal calls it.
     pub(crate) name: usize,
-    datum: usize,
-    version: u64,
+    /// The versions that nothing may be older than once it is settled; 0 for the data it is not about.
+    covers: Data,
     /// When the store took it.
     accepted: Option<Instant>,
     settled: bool,
+    /// Whether its history was lost, and nothing more is promised of it.
+    void: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +43,26 @@ struct Sending {
     flight: Arc<Flight>,
 }
 
+/// What tiers keep is not known to be right until everything has been purged.
+#[derive(Debug)]
+struct Recovering {
+    /// From when on a purge of everything finds all that was sent before the loss.
+    from: Instant,
+    /// What receipts say is settled meanwhile: that counts from then on.
+    settled: Data,
+}
+
 #[derive(Debug, Default)]
 struct State {
     data: Data,
+    /// What the data were from when on, oldest first.
+    past: Vec<(Instant, Data)>,
     promises: Vec<Promise>,
     /// The version of every datum from which on nothing may be older, since a receipt that says so is
     /// settled.
     settled: Data,
+    /// Since the history was lost.
+    recovering: Option<Recovering>,
     /// By tier and page.
     kept: BTreeMap<(usize, usize), Kept>,
     /// All bytes sent and not yet stored, by the response's number and tier.
@@ -57,18 +72,35 @@ struct State {
     violation: Option<Violation>,
 }
 
+/// What is added to the number of a tier for the shield that stands behind it.
+const SHIELD: usize = 100;
+
+fn name_of(tier: usize) -> String {
+    match tier.checked_sub(SHIELD) {
+        Some(tier) => format!("the shield of cdn{tier}"),
+        None => format!("cdn{tier}"),
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Truth {
     pub(crate) site: Site,
+    /// The tier, if any, that keeps copies in two places, the outer of which fills itself from the inner.
+    pub(crate) shielded: Option<usize>,
     pub(crate) journal: Journal,
     store: Arc<MemoryStore>,
     state: Mutex<State>,
 }
 
 impl Truth {
-    pub(crate) fn new(site: Site, journal: Journal, store: Arc<MemoryStore>) -> Self {
+    pub(crate) fn new(
+        (site, shielded): (Site, Option<usize>),
+        journal: Journal,
+        store: Arc<MemoryStore>,
+    ) -> Self {
         Self {
             site,
+            shielded,
             journal,
             store,
             state: Mutex::default(),
@@ -79,30 +111,46 @@ impl Truth {
         self.state.lock().data
     }
 
+    /// The data now, and as they were this long ago.
+    pub(crate) fn data_and_before(&self, long: Duration) -> (Data, Data) {
+        let state = self.state.lock();
+        let then = Instant::now() - long;
+        let mut past = state.past.iter().rev();
+        let found = past.find(|(since, _)| *since <= then);
+        (state.data, found.map_or(Data::default(), |(_, data)| *data))
+    }
+
     pub(crate) fn violation(&self) -> Option<Violation> {
         self.state.lock().violation.clone()
+    }
+
+    /// Something wrong was seen.
+    pub(crate) fn wrong(&self, violation: Violation) {
+        self.state.lock().violation.get_or_insert(violation);
     }
 
     /// A datum changes; gives its new version.
     pub(crate) fn change(&self, datum: usize) -> u64 {
         let mut state = self.state.lock();
         state.data[datum] += 1;
+        let data = state.data;
+        state.past.push((Instant::now(), data));
         self.journal
             .note(format_args!("the data change: {:?}", state.data));
         state.data[datum]
     }
 
-    /// A revalidation is going to be asked for, because a datum has come to a version.
-    pub(crate) fn promise(&self, receipt: Receipt, datum: usize, version: u64) {
+    /// A revalidation is going to be asked for, because some data have come to versions.
+    pub(crate) fn promise(&self, receipt: Receipt, covers: Data) {
         let mut state = self.state.lock();
         let name = state.promises.len() + 1;
         state.promises.push(Promise {
             receipt,
             name,
-            datum,
-            version,
+            covers,
             accepted: None,
             settled: false,
+            void: false,
         });
     }
 
@@ -122,10 +170,9 @@ impl Truth {
             return None;
         }
         promise.accepted = Some(Instant::now());
-        let (name, datum, version) = (promise.name, promise.datum, promise.version);
-        self.journal.note(format_args!(
-            "revalidation {name} is made: datum {datum} is at {version}"
-        ));
+        let (name, covers) = (promise.name, &promise.covers[..self.site.data]);
+        self.journal
+            .note(format_args!("revalidation {name} is made, for {covers:?}"));
         Some(name)
     }
 
@@ -170,8 +217,9 @@ impl Truth {
 
     fn store_at(&self, tier: usize, copy: Copy) {
         let Copy { page, data } = copy;
+        let name = name_of(tier);
         self.journal
-            .note(format_args!("cdn{tier} stores page {page} of {data:?}"));
+            .note(format_args!("{name} stores page {page} of {data:?}"));
         let since = Instant::now();
         let kept = Kept { data, since };
         self.state.lock().kept.insert((tier, page), kept);
@@ -194,12 +242,31 @@ impl Truth {
         }
     }
 
+    /// The shield behind a tier, if it has one.
+    pub(crate) fn shield(&self, tier: usize) -> Option<usize> {
+        self.shielded.filter(|&it| it == tier).map(|it| SHIELD + it)
+    }
+
+    /// What a tier that lacks a page would find in its shield.
+    pub(crate) fn in_shield(&self, tier: usize, page: usize) -> Option<Copy> {
+        let shield = self.shield(tier)?;
+        let state = self.state.lock();
+        if state.kept.contains_key(&(tier, page)) {
+            return None;
+        }
+        let data = state.kept.get(&(shield, page))?.data;
+        Some(Copy { page, data })
+    }
+
     /// Carries a purge out.
     pub(crate) fn forget(&self, tier: usize, targets: &[Target]) {
         self.look();
         let shown: Vec<String> = targets.iter().map(Target::to_string).collect();
-        self.journal
-            .note(format_args!("cdn{tier} is purged of {}", shown.join(" ")));
+        self.journal.note(format_args!(
+            "{} is purged of {}",
+            name_of(tier),
+            shown.join(" ")
+        ));
         let mut state = self.state.lock();
         state
             .kept
@@ -211,7 +278,7 @@ impl Truth {
         let mut state = self.state.lock();
         let state = &mut *state;
         for promise in &mut state.promises {
-            if promise.settled || promise.accepted.is_none() {
+            if promise.settled || promise.void || promise.accepted.is_none() {
                 continue;
             }
             let Some(receipt) = receipt_of(&self.store, promise) else {
@@ -222,8 +289,17 @@ impl Truth {
                 let name = promise.name;
                 self.journal
                     .note(format_args!("revalidation {name} is settled"));
-                let settled = &mut state.settled[promise.datum];
-                *settled = promise.version.max(*settled);
+                // Everything is purged: that heals what the loss left behind.
+                let everything = promise.receipt.targets.as_slice() == [Target::Everything];
+                let heals = |it: &mut Recovering| everything && promise.accepted >= Some(it.from);
+                if let Some(healed) = state.recovering.take_if(heals) {
+                    raise(&mut state.settled, &healed.settled);
+                }
+                let recovering = state.recovering.as_mut().map(|it| &mut it.settled);
+                raise(recovering.unwrap_or(&mut state.settled), &promise.covers);
+            }
+            if state.recovering.is_some() {
+                continue;
             }
             if let Some(violation) = self.too_early(&state.kept, promise, &receipt) {
                 state.violation.get_or_insert(violation);
@@ -271,10 +347,14 @@ impl Truth {
         let old = |copy: Copy| self.site.is_older(copy, &state.settled);
         let kept = state.kept.iter().find_map(|(&(tier, page), kept)| {
             let data = kept.data;
-            old(Copy { page, data }).then(|| format!("page {page} of {data:?} at cdn{tier}"))
+            let name = name_of(tier);
+            old(Copy { page, data }).then(|| format!("page {page} of {data:?} at {name}"))
         });
         let wires = state.wires.iter().find(|(_, copy)| old(**copy));
-        let wire = wires.map(|((_, tier), copy)| format!("{copy:?} on its way to cdn{tier}"));
+        let wire = wires.map(|((_, tier), copy)| {
+            let name = name_of(*tier);
+            format!("{copy:?} on its way to {name}")
+        });
         let sending = state
             .sending
             .values()
@@ -286,24 +366,44 @@ impl Truth {
     /// What a tier keeps in the end that is not the newest.
     pub(crate) fn outdated(&self) -> Option<Violation> {
         let state = self.state.lock();
+        if state.recovering.is_some() {
+            return None;
+        }
         let newest = &state.data;
         let found = state.kept.iter().find(|&(&(_, page), kept)| {
             let data = kept.data;
             self.site.is_older(Copy { page, data }, newest)
         });
         found.map(|((tier, page), kept)| {
-            let data = kept.data;
+            let (data, name) = (kept.data, name_of(*tier));
             let text = format!(
-                "in the end cdn{tier} keeps page {page} of {data:?}, and {newest:?} is the newest"
+                "in the end {name} keeps page {page} of {data:?}, and {newest:?} is the newest"
             );
             Violation::new(Kind::OldAtATier, text)
         })
     }
 
+    /// The store has lost what it had taken. What tiers keep is right again once everything has been purged
+    /// that is asked for from some moment on.
+    pub(crate) fn lose_history(&self, from: Instant) {
+        let mut state = self.state.lock();
+        for promise in &mut state.promises {
+            promise.void |= promise.accepted.is_some() && !promise.settled;
+        }
+        let settled = Data::default();
+        let recovering = state.recovering.get_or_insert(Recovering { from, settled });
+        recovering.from = from;
+    }
+
+    /// What tiers keep counts as right again, rightly or not.
+    pub(crate) fn recover(&self) {
+        self.state.lock().recovering = None;
+    }
+
     /// Revalidations that are not settled, as far as the store has taken them.
     pub(crate) fn unsettled(&self) -> Vec<usize> {
         let state = self.state.lock();
-        let unsettled = state.promises.iter().filter(|promise| !promise.settled);
+        let unsettled = state.promises.iter().filter(|it| !it.settled && !it.void);
         unsettled.map(|promise| promise.name).collect()
     }
 
@@ -318,4 +418,10 @@ impl Truth {
 fn receipt_of(store: &MemoryStore, promise: &Promise) -> Option<Receipt> {
     let answer = store.receipt(&promise.receipt.id).now_or_never()?;
     answer.ok().flatten()
+}
+
+fn raise(settled: &mut Data, to: &Data) {
+    for (settled, to) in settled.iter_mut().zip(to) {
+        *settled = (*settled).max(*to);
+    }
 }

@@ -18,13 +18,14 @@ use crate::cdn::ModelCdn;
 use crate::fault::Fault;
 use crate::host::Armed;
 use crate::journal::Journal;
-use crate::net::Net;
+use crate::loss::Loss;
+use crate::net::{FROM_SHIELD, Net};
 use crate::process::{Kind, Process, Servers};
 use crate::random::{below, millis, stream};
-use crate::rule::Rules;
+use crate::rule::{Rule, Rules};
 use crate::scenario::Scenario;
 use crate::server::{Errand, Server};
-use crate::site::{Site, datum_tag};
+use crate::site::{Data, Site, datum_tag};
 use crate::truth::Truth;
 use crate::violation::{self, Violation};
 
@@ -60,6 +61,7 @@ pub(crate) struct World {
     /// How likely it is that a process or the store is hurt where a step could do that: where everything is
     /// always broken, nothing ever settles before the faults stop.
     turmoil: f64,
+    pub(crate) loss: Loss,
     revalidations: u128,
     processes: u64,
     tick: u32,
@@ -76,10 +78,13 @@ impl World {
         let store = Arc::new(MemoryStore::new(Arc::new(clock) as Arc<dyn Clock>, options));
         let journal = Journal::new(scenario.journal);
         let site = Site::random(&mut random);
-        let truth = Arc::new(Truth::new(site, journal, Arc::clone(&store)));
         let tiers = random.random_range(1..=3);
+        let shielded = shielded(scenario.seed, tiers);
+        let truth = Arc::new(Truth::new((site, shielded), journal, Arc::clone(&store)));
+        let loss = Loss::new(scenario.seed, &store);
+        let lag = replica_lag(scenario.seed, &loss);
         let net = Arc::new(Net::new(
-            (scenario.seed, tiers),
+            (scenario.seed, tiers, lag),
             Rules(scenario.without),
             scenario.faults,
             clock,
@@ -95,6 +100,7 @@ impl World {
             outbox: Outbox::default(),
             by_url,
             turmoil: [0.03, 0.1, 0.3, 0.9][random.random_range(0..4)],
+            loss,
             revalidations: 0,
             processes: 0,
             tick: 0,
@@ -126,16 +132,32 @@ impl World {
             _ => below(&mut random, 2_000),
         };
         self.replace_the_dead(&mut random);
+        self.purge_after_loss();
         if happens {
             self.happen(&mut random);
         }
         tokio::time::sleep(pause).await;
         self.net.truth.look();
+        self.look_at_edges();
+    }
+
+    /// No edge takes anything of a history for current that it knows to be over.
+    fn look_at_edges(&self) {
+        let servers = self.servers.lock();
+        let found = servers
+            .iter()
+            .find_map(|server| Some((server, server.believes()?)));
+        if let Some((server, page)) = found {
+            let name = &server.host.name;
+            let text = format!("{name} serves page {page} from a history that it knows to be lost");
+            let violation = Violation::new(violation::Kind::OldAtAnEdge, text);
+            self.net.truth.wrong(violation);
+        }
     }
 
     fn happen(&mut self, random: &mut StdRng) {
         let calm = !random.random_bool(self.turmoil);
-        match random.random_range(0..100) {
+        match random.random_range(0..104) {
             0..50 => self.request(random),
             50..60 => self.visit(random),
             60..67 => self.change(random),
@@ -145,7 +167,10 @@ impl World {
             90..93 => self.pause(random),
             93..96 => self.cut_off(random),
             96 => self.restart_store(random),
-            _ => self.leave(random),
+            97..100 => self.leave(random),
+            100..102 => self.cut_off_tier(random),
+            102 => self.loss.back_up(&self.net.store),
+            _ => self.lose_history(random),
         }
     }
 
@@ -197,6 +222,7 @@ impl World {
     fn visit(&self, random: &mut StdRng) {
         let tier = random.random_range(0..self.tiers.len());
         let page = random.random_range(0..self.net.truth.site.pages());
+        self.net.recache(tier, page, below(random, FROM_SHIELD));
         self.net.truth.visit(tier, page);
     }
 
@@ -204,6 +230,8 @@ impl World {
     fn change(&mut self, random: &mut StdRng) {
         let site = &self.net.truth.site;
         let datum = random.random_range(0..site.data);
+        let second_purge = random.random_bool(0.1).then_some(millis(700));
+        let second_purge = second_purge.filter(|_| self.net.truth.shielded.is_none());
         let options = RevalidateOptions {
             mode: if random.random_bool(0.7) {
                 Mode::Hard
@@ -211,7 +239,9 @@ impl World {
                 Mode::Soft
             },
             warm: random.random_bool(0.3),
-            second_purge: random.random_bool(0.1).then_some(millis(700)),
+            second_purge: second_purge.or(self.net.second_purge()),
+            replica_lag: Some(self.net.lag)
+                .filter(|lag| !lag.is_zero() && self.net.rules.hold(Rule::ReplicaLag)),
             ..RevalidateOptions::default()
         };
         let kind = random.random_range(0..10);
@@ -220,19 +250,28 @@ impl World {
             0 | 1 if self.by_url && !urls.is_empty() => Targets::new(urls),
             _ => Targets::new([Target::Tag(datum_tag(datum))]),
         };
-        self.revalidations += 1;
-        // Not drawn from the machine's own randomness: jobs that are due at once are taken in its order.
-        let id = format!("00000000-0000-7000-8000-{:012x}", self.revalidations);
-        let id = id.parse().expect("it is a UUID");
-        let targets = targets.expect("they are few and some");
-        let receipt = Receipt::new(targets, options, Source::Library).with_id(id);
-        let version = self.net.truth.change(datum);
-        self.net.truth.promise(receipt.clone(), datum, version);
-        self.outbox.lock().push(receipt);
+        let mut covers = Data::default();
+        covers[datum] = self.net.truth.change(datum);
+        self.put_out((targets.expect("they are few and some"), options), covers);
         // Mostly whoever changed it asks at once, and an outbox is there for when that fails.
         if random.random_bool(0.7) {
             self.revalidate(random);
         }
+    }
+
+    /// Somebody is going to ask for a revalidation.
+    pub(crate) fn put_out(
+        &mut self,
+        (targets, options): (Targets, RevalidateOptions),
+        covers: Data,
+    ) {
+        self.revalidations += 1;
+        // Not drawn from the machine's own randomness: jobs that are due at once are taken in its order.
+        let id = format!("00000000-0000-7000-8000-{:012x}", self.revalidations);
+        let id = id.parse().expect("it is a UUID");
+        let receipt = Receipt::new(targets, options, Source::Library).with_id(id);
+        self.net.truth.promise(receipt.clone(), covers);
+        self.outbox.lock().push(receipt);
     }
 
     /// Somebody asks for the oldest revalidation that nobody has acknowledged, perhaps once more.
@@ -291,6 +330,19 @@ impl World {
         }
     }
 
+    fn cut_off_tier(&self, random: &mut StdRng) {
+        let host = &self.slot(random).host;
+        let tier = random.random_range(0..self.tiers.len());
+        let long = below(random, 9_000);
+        if self.net.strikes(Fault::TierPartition, true) {
+            let name = &host.name;
+            self.note(format_args!(
+                "{name} is cut off from cdn{tier} for {long:?}"
+            ));
+            host.cut_off_tier(tier, long);
+        }
+    }
+
     fn restart_store(&self, random: &mut StdRng) {
         let long = below(random, 4_000);
         if self.net.strikes(Fault::StoreRestart, true) {
@@ -315,7 +367,7 @@ impl World {
         self.replace(index);
     }
 
-    fn note(&self, line: std::fmt::Arguments<'_>) {
+    pub(crate) fn note(&self, line: std::fmt::Arguments<'_>) {
         self.net.truth.journal.note(line);
     }
 
@@ -345,6 +397,7 @@ impl World {
     fn round(&mut self) {
         let mut random = stream(self.net.seed, "round", u64::from(self.tick));
         self.replace_the_dead(&mut random);
+        self.purge_after_loss();
         for slot in &self.slots {
             slot.process.host.calm();
         }
@@ -361,6 +414,7 @@ impl World {
     async fn is_at_rest(&self) -> bool {
         let truth = &self.net.truth;
         self.outbox.lock().is_empty()
+            && !self.loss.is_to_be_purged()
             && truth.nothing_under_way()
             && truth.unsettled().is_empty()
             && nothing_left(self.depth().await)
@@ -414,4 +468,25 @@ fn kinds(random: &mut StdRng) -> Vec<Kind> {
         kinds.push(more[random.random_range(0..more.len())]);
     }
     kinds
+}
+
+/// Few CDNs have a shield.
+fn shielded(seed: u64, tiers: usize) -> Option<usize> {
+    let mut random = stream(seed, "shield", 0);
+    let tier = random.random_range(0..tiers);
+    random.random_bool(0.3).then_some(tier)
+}
+
+/// Many sites have none; one that leaves its CDNs to age after a loss must have none.
+fn replica_lag(seed: u64, loss: &Loss) -> Duration {
+    let mut random = stream(seed, "lag", 0);
+    let (lags, lag) = (
+        random.random_bool(0.3),
+        millis(random.random_range(500..3_000)),
+    );
+    if lags && loss.is_followed_by_a_purge() {
+        lag
+    } else {
+        Duration::ZERO
+    }
 }

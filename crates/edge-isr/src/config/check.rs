@@ -27,7 +27,15 @@ pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
     let store = store::place(&raw.store, &mut faults);
     let listen = listen(&raw.listen, &mut faults);
     let edge = edge::edge(&raw.edge, &mut faults);
-    let revalidate = revalidate(&raw.revalidate);
+    let replica_lag = faults.within(
+        "site.replica_lag",
+        raw.site.replica_lag,
+        Duration::ZERO..=HOUR,
+    );
+    let revalidate = RevalidateOptions {
+        replica_lag: Some(replica_lag).filter(|lag| !lag.is_zero()),
+        ..revalidate(&raw.revalidate)
+    };
     let config = Config {
         site: site(&raw.site, listen.edge, &mut faults),
         store_options: store::options(&raw.store, &mut faults),

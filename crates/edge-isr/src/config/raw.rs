@@ -39,6 +39,7 @@ pub(super) struct Site {
     pub(super) origin: Option<String>,
     pub(super) hosts: Vec<String>,
     pub(super) build: Option<String>,
+    pub(super) replica_lag: Span,
 }
 
 impl Default for Site {
@@ -48,6 +49,7 @@ impl Default for Site {
             origin: None,
             hosts: Vec::new(),
             build: None,
+            replica_lag: Span::seconds(0),
         }
     }
 }

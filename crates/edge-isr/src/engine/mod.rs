@@ -145,7 +145,10 @@ impl Engine {
             parts.clock.clone(),
             parts.recorder.clone(),
         )
-        .on_history_lost(self.config().store_options.on_history_lost);
+        .on_history_lost(
+            self.config().store_options.on_history_lost,
+            self.revalidate_options(),
+        );
         let worker = Worker::new(parts, parts::worker_options(self.config()));
         let stop = self.stop_work.clone();
         self.work.spawn(async move { worker.run(stop).await });

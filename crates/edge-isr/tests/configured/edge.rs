@@ -71,7 +71,7 @@ async fn a_write_leaves_its_page_alone_where_that_is_configured() {
 
 #[tokio::test]
 async fn purges_and_writes_do_what_is_configured_of_revalidations() {
-    let lines = "[revalidate]\nmode = \"hard\"\nwarm = false\nsecond_purge = \"10s\"\n";
+    let lines = "[revalidate]\nmode = \"hard\"\nwarm = false\nsecond_purge = \"10s\"\n[site]\nhosts = [\"http://a.example\"]\nreplica_lag = \"3s\"\n";
     let engine = engine(&format!(
         "{lines}[edge]\npurge_from = [\"10.0.0.0/8\"]\n{RULE}"
     ))
@@ -82,6 +82,10 @@ async fn purges_and_writes_do_what_is_configured_of_revalidations() {
     ask(&edge, soft.extension(from("10.1.2.3"))).await;
     ask(&edge, Request::builder().method(Method::POST).uri("/")).await;
     let configured = engine.revalidate_options();
+    assert_eq!(
+        configured.replica_lag,
+        Some(std::time::Duration::from_secs(3))
+    );
     let receipts = engine
         .store()
         .receipts(&ReceiptFilter::default(), None, 9)

@@ -10,7 +10,7 @@ use isr_core::{
     RevalidationId, SenderId, SenderReport, SenderState, Tag, Target, Targets, UrlChunk, Verdict,
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Page {
     /// When the last copy that shows each tag's data has ended.
     tags: BTreeMap<Tag, Duration>,
@@ -19,7 +19,7 @@ struct Page {
     generation: Generation,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Graph {
     epoch: Epoch,
     number: u64,
@@ -47,6 +47,13 @@ impl Graph {
             senders: BTreeMap::new(),
             collected: None,
         }
+    }
+
+    /// From now on nothing that was made before is known to be current.
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch = Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1);
+        self.ledger = Ledger::new(self.remembered);
+        self.history.clear();
     }
 
     pub(super) fn position(&self) -> Position {

@@ -13,7 +13,7 @@ use super::queue::Queue;
 use crate::GIVEN_UP_KEPT;
 use crate::listing::{looked_at, wanted_of};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     receipt: Receipt,
     /// Its place among all that were made.
@@ -24,7 +24,7 @@ struct Kept {
     given_up: Option<Duration>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Jobs {
     limit: usize,
     /// How long receipts of finished revalidations are kept.

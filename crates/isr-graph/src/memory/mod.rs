@@ -43,7 +43,7 @@ impl Default for MemoryOptions {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     graph: Graph,
     jobs: Jobs,
@@ -56,6 +56,10 @@ impl State {
         self.buckets.entry(name.to_owned()).or_default()
     }
 }
+
+/// All that a store in memory held at some moment, as a backup would.
+#[derive(Clone, Debug)]
+pub struct MemorySnapshot(State);
 
 /// A store in memory.
 #[derive(Debug)]
@@ -87,6 +91,29 @@ impl MemoryStore {
             secret: Secret::random(),
             state: Mutex::new(state),
         }
+    }
+
+    /// What it holds now.
+    #[must_use]
+    pub fn snapshot(&self) -> MemorySnapshot {
+        MemorySnapshot(self.state.lock().clone())
+    }
+
+    /// Puts back what it held: what came after is lost. Its history then may have gone on without it, so
+    /// [`MemoryStore::begin_epoch`] belongs to it.
+    pub fn restore(&self, snapshot: &MemorySnapshot) {
+        *self.state.lock() = snapshot.0.clone();
+    }
+
+    /// Begins another epoch: everything made before counts as superseded, and those who follow hear of a
+    /// gap.
+    pub fn begin_epoch(&self) {
+        let mut state = self.state.lock();
+        state.graph.begin_epoch();
+        state.beginning = Some(Beginning {
+            epoch: state.graph.position().epoch,
+            lost: true,
+        });
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut State, Duration) -> R) -> R {

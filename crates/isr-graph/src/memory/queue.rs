@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use isr_core::{Claim, Claimed, WorkerId};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     worker: WorkerId,
     token: u64,
     until: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry<W> {
     work: W,
     due: Duration,
@@ -47,7 +47,7 @@ impl<W> Entry<W> {
 }
 
 /// A queue of jobs of one kind, by their key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue<W> {
     entries: HashMap<String, Entry<W>>,
     /// Every job that is not dead, by the time from which it may be claimed.

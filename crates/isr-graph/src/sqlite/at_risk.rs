@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::connection::set_synchronous;
 use super::failure::Failure;
 use super::layout::new_epoch;
-use super::options::Durability;
+use super::options::{Durability, SqliteOptions};
 use super::state::{LOST, State};
 
 /// Names the boot of the machine (Linux, `random(4)`).
@@ -29,14 +29,11 @@ pub(super) struct Risk {
 }
 
 impl Risk {
-    pub(super) fn new(durability: Durability) -> Self {
-        let boot = std::fs::read_to_string(BOOT_ID).ok();
-        let boot = boot
-            .and_then(|text| Uuid::try_parse(text.trim()).ok())
-            .unwrap_or_default();
+    pub(super) fn new(options: &SqliteOptions) -> Self {
+        let named = options.boot.map(Uuid::from_u128);
         Self {
-            durability,
-            boot,
+            durability: options.durability,
+            boot: named.or_else(boot_of_the_system).unwrap_or_default(),
             wrote: false,
         }
     }
@@ -116,6 +113,11 @@ impl Risk {
         set_synchronous(connection, self.durability)?;
         changed
     }
+}
+
+fn boot_of_the_system() -> Option<Uuid> {
+    let text = std::fs::read_to_string(BOOT_ID).ok()?;
+    Uuid::try_parse(text.trim()).ok()
 }
 
 /// Nobody can say what was revalidated last, so all that was is forgotten, and everything older

@@ -362,7 +362,7 @@ mod tests {
         };
         let connection = connection::open_writer(&path, &options).unwrap();
         layout::prepare(&connection, &options.site).unwrap();
-        let risk = Risk::new(options.durability);
+        let risk = Risk::new(&options);
         SqliteStore::start(&path, connection, options, risk, log).unwrap()
     }
 

@@ -92,7 +92,7 @@ impl SqliteStore {
         }
         let connection = connection::open_writer(path, &options)?;
         layout::prepare(&connection, &options.site)?;
-        let risk = Risk::new(options.durability);
+        let risk = Risk::new(&options);
         risk.look(&connection)?;
         let log = SqliteLog(connection::open_for_log(path)?);
         Self::start(path, connection, options, risk, log)

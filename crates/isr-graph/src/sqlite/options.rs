@@ -53,6 +53,10 @@ pub struct SqliteOptions {
     /// The unit that the ends of copies' lifetimes are rounded up to: within it, binding an unchanged
     /// page again writes nothing. At least 1 ms. Default: one minute.
     pub ends_unit: Duration,
+    /// Names the boot of the machine that the process runs under, by which a crash of the machine is noticed
+    /// ([`Durability::Process`]). Default: as the system says, which Linux does; elsewhere such a crash goes
+    /// unnoticed unless it is named here.
+    pub boot: Option<u128>,
     /// Whose time of day leases, delays and lifetimes go by; it must be the same for everybody who has
     /// the file open. Default: the machine's.
     pub clock: Option<Arc<dyn Clock>>,
@@ -72,6 +76,7 @@ impl Default for SqliteOptions {
             queue: 1_000_000,
             keep_receipts: RECEIPTS_KEPT,
             ends_unit: Duration::from_mins(1),
+            boot: None,
             clock: None,
         }
     }

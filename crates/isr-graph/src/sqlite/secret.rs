@@ -39,19 +39,43 @@ pub(super) fn read_or_make(path: &Path) -> Result<Secret, StoreError> {
     })
 }
 
-/// Writes a new secret beside `path` and links it into place whole, so that nobody reads half of one;
-/// answers with whichever is there in the end.
+/// Writes a new secret beside `path` and links it into place whole, so that nobody reads half of one, not even
+/// after a loss of power; answers with whichever is there in the end.
 fn make(path: &Path) -> io::Result<String> {
     let secret = Secret::random();
     let draft = path.with_extension(format!("secret.{}", std::process::id()));
-    let written = writable_by_owner_alone(&draft)
-        .and_then(|mut file| file.write_all(secret.expose().as_bytes()));
+    let written = writable_by_owner_alone(&draft).and_then(|mut file| {
+        file.write_all(secret.expose().as_bytes())?;
+        // The name must not be on the disk before what it stands for.
+        file.sync_all()
+    });
     let linked = written.and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => removed.and_then(|()| fs::read_to_string(path)),
+        _ => {
+            removed?;
+            sync_names_in(path.parent())?;
+            fs::read_to_string(path)
+        }
     }
+}
+
+/// Makes durable which files there are in a directory.
+fn sync_names_in(directory: Option<&Path>) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(directory) = directory {
+        let here = Path::new(".");
+        let directory = if directory.as_os_str().is_empty() {
+            here
+        } else {
+            directory
+        };
+        fs::File::open(directory)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = directory; // its names are durable by themselves
+    Ok(())
 }
 
 fn writable_by_owner_alone(path: &Path) -> io::Result<fs::File> {

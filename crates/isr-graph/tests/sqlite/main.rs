@@ -7,6 +7,8 @@ mod full;
 mod limits;
 mod log;
 mod opening;
+#[cfg(target_os = "linux")]
+mod power;
 mod processes;
 mod support;
 

@@ -31,10 +31,18 @@ pub(crate) async fn bind_posts(
 
 /// Everything in the file agrees with everything else.
 pub(crate) fn assert_whole(path: &Path) {
+    assert_eq!(trouble(path), None);
+}
+
+/// What in the file does not agree with the rest of it.
+pub(crate) fn trouble(path: &Path) -> Option<String> {
     let connection = Connection::open(path).unwrap();
-    let text = |sql: &str| -> String { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
-    let number = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
-    assert_eq!(text("PRAGMA integrity_check"), "ok");
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let integrity =
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
+    if !matches!(integrity.as_deref(), Ok("ok")) {
+        return Some(format!("the file is corrupt: {integrity:?}"));
+    }
     let counters = [
         ("pages", "SELECT count(*) FROM page"),
         (
@@ -73,11 +81,9 @@ pub(crate) fn assert_whole(path: &Path) {
         ),
         ("dead", "SELECT count(*) FROM job WHERE error IS NOT NULL"),
     ];
-    for (counter, truth) in counters {
-        assert_eq!(
-            number(&format!("SELECT {counter} FROM state")),
-            number(truth),
-            "{counter}: {truth}"
-        );
-    }
+    counters.into_iter().find_map(|(counter, truth)| {
+        let counted = number(&format!("SELECT {counter} FROM state"));
+        let there = number(truth);
+        (counted != there).then(|| format!("{counter} is {counted:?}, and {truth} gives {there:?}"))
+    })
 }

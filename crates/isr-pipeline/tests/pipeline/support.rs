@@ -281,7 +281,7 @@ impl World {
             Arc::clone(&self.clock),
             Arc::new(NoRecorder),
         )
-        .on_history_lost(policy);
+        .on_history_lost(policy, RevalidateOptions::default());
         let stop = CancellationToken::new();
         let token = stop.clone();
         tokio::spawn(async move { housekeeper.run(token).await });

@@ -1,5 +1,6 @@
 //! Whom and what the API refuses, and how it says so.
 
+use edge_isr::core::ReceiptFilter;
 use serde_json::json;
 
 use super::*;
@@ -56,7 +57,9 @@ async fn a_full_queue_refuses_and_says_when_to_ask_again() {
     let problem: Value = response.json().await.unwrap();
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("the queue is full with 1 jobs"), "{detail}");
-    assert_eq!(api.store.receipts(10).await.unwrap().len(), 1);
+    let any = ReceiptFilter::default();
+    let stored = api.store.receipts(&any, None, 10).await.unwrap();
+    assert_eq!(stored.receipts.len(), 1);
 }
 
 #[tokio::test]
