@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Collected, Cursor, GraphStatistics, News, PageReason, PageTags, PageUrl,
-    PageWork, Phase, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError,
-    TagGraph, Target, Timestamp, UrlChunk,
+    Bind, BindOutcome, Collected, Cursor, GraphStatistics, Heard, News, PageReason, PageTags,
+    PageUrl, PageWork, Phase, Position, Receipt, Secret, SenderId, SenderReport, SenderState,
+    Standing, StoreError, Tag, TagGraph, Target, Timestamp, UrlChunk, targets_at,
 };
 
 use crate::LARGEST_TAGS;
@@ -83,6 +83,22 @@ impl TagGraph for SqliteStore {
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
         let after = after.clone();
         self.read(move |read| generations::news_since(read, &after, limit.max(1)))
+            .await
+    }
+
+    async fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Result<Standing, StoreError> {
+        let targets: Vec<Target> = targets_at(page, tags.iter()).collect();
+        self.read(move |read| generations::standing(read, targets))
+            .await
+    }
+
+    async fn history(
+        &self,
+        _: &PageUrl,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Heard>, StoreError> {
+        self.read(move |read| generations::heard_before(read.connection, before, limit.max(1)))
             .await
     }
 

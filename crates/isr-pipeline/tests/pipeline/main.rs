@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod each_once;
+mod page_histories;
 mod phases;
 mod planning;
 mod refused;
