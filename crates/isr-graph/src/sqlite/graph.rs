@@ -124,13 +124,8 @@ impl TagGraph for SqliteStore {
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
-        let (receipts, given_up) = self.write(receipts::collect).await?;
-        let mut collected = Collected {
-            receipts,
-            given_up,
-            more: true,
-            ..Collected::default()
-        };
+        let mut collected = self.write(receipts::collect).await?;
+        let more_receipts = std::mem::replace(&mut collected.more, true);
         let mut left = limit.max(1);
         while left > 0 && collected.more {
             let pairs = left.min(PAIRS_AT_A_TIME);
@@ -141,6 +136,7 @@ impl TagGraph for SqliteStore {
             collected.pages += part.pages;
             collected.more = part.more;
         }
+        collected.more |= more_receipts;
         Ok(collected)
     }
 }
