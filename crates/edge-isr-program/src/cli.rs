@@ -85,6 +85,12 @@ Examples:
   edge-isr status --receipt 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f
   edge-isr status --receipt 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f --wait=done")]
     Status(Status),
+    /// Show what has happened to a page: why it is stale, or is not
+    #[command(after_help = "\
+Examples:
+  edge-isr why https://example.com/blog
+  edge-isr why https://example.com/blog --json | jq .verdict")]
+    Why(Why),
     /// List revalidations, newest first
     #[command(after_help = "\
 Examples:
@@ -254,6 +260,19 @@ pub(crate) struct Status {
     /// How long to wait, in seconds: at most 600
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The page
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// At most so many revalidations
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub(crate) limit: u64,
     #[command(flatten)]
     pub(crate) server: Server,
 }

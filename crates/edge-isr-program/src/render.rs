@@ -1,11 +1,16 @@
 //! What the server answers, as text for people.
 
+mod page_history;
+
 use edge_isr::config::StoreConfig;
 
 use crate::admin::{
-    DeadLetterView, GraphView, PageView, PlanView, ReceiptList, ReceiptView, TagView, WarmAnswer,
+    DeadLetterView, GraphView, ModeView, PageView, PlanView, ReceiptList, ReceiptView, TagView,
+    WarmAnswer,
 };
 use crate::output::{Column, Lines, Output, table};
+
+pub(crate) use self::page_history::page_history;
 
 /// What a store is and where, without its URL, which may hold a password.
 pub(crate) fn store(store: &StoreConfig) -> String {
@@ -31,7 +36,7 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
         receipt.id
     ));
     text.line(format!("  targets  {}", targets.join(", ")));
-    text.line(format!("  mode     {}", mode(receipt)));
+    text.line(format!("  mode     {}", mode(receipt.mode)));
     text.line(format!("  source   {}", receipt.source.replace('_', " ")));
     if let Some(made) = &receipt.made {
         text.line(format!("  made     {}", to_the_second(made)));
@@ -63,10 +68,10 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
     text.into_text()
 }
 
-fn mode(receipt: &ReceiptView) -> &'static str {
-    match receipt.mode {
-        crate::admin::ModeView::Soft => "soft",
-        crate::admin::ModeView::Hard => "hard",
+fn mode(mode: ModeView) -> &'static str {
+    match mode {
+        ModeView::Soft => "soft",
+        ModeView::Hard => "hard",
     }
 }
 
@@ -133,7 +138,7 @@ pub(crate) fn receipts(list: &ReceiptList) -> String {
                 .map(to_the_second)
                 .unwrap_or_default(),
             targets.join(", "),
-            mode(receipt).to_owned(),
+            mode(receipt.mode).to_owned(),
             receipt.source.replace('_', " "),
             match &receipt.at {
                 Some(at) if receipt.phase == "scheduled" => format!("scheduled for {at}"),

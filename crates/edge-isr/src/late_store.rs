@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::{
     Beginning, Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetterChunk, Epoch,
-    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
-    Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
-    RevalidationId, Secret, SenderId, SenderReport, SenderState, Store, StoreError, TagGraph,
-    Taken, Target, Timestamp, UrlChunk, WorkerId,
+    GraphStatistics, Heard, JobKey, JobStore, Leave, LeavePage, News, PageJob, PageTags, PageUrl,
+    PageWork, Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, Secret, SenderId, SenderReport, SenderState, Standing, Store, StoreError, Tag,
+    TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -104,6 +104,8 @@ hand_on! { TagGraph:
     beginning() -> Option<Beginning>;
     dealt_with(beginning: Epoch) -> ();
     news_since(after: &Position, limit: usize) -> News;
+    standing(page: &PageUrl, tags: &[Tag]) -> Standing;
+    history(page: &PageUrl, before: Option<u64>, limit: usize) -> Vec<Heard>;
     report(report: &SenderReport) -> ();
     senders() -> Vec<SenderState>;
     dismiss(sender: &SenderId) -> ();
@@ -125,6 +127,7 @@ hand_on! { JobStore:
     receipt(id: &RevalidationId) -> Option<Receipt>;
     receipts(wanted: &ReceiptFilter, after: Option<&Cursor>, limit: usize) -> ReceiptChunk;
     dead_letters(after: Option<&Cursor>, limit: usize) -> DeadLetterChunk;
+    page_job(page: &PageUrl) -> Option<PageJob>;
     replay(jobs: &[JobKey]) -> u64;
     depth() -> QueueDepth;
 }

@@ -179,6 +179,39 @@ pub struct ReceiptChunk {
     pub next: Option<Cursor>,
 }
 
+/// What is to be done for a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageJob {
+    /// What.
+    pub work: PageWork,
+    /// Who is at it.
+    pub state: PageJobState,
+    /// How often it has been claimed and not finished.
+    pub attempts: u32,
+    /// Whether more is to be done behind that.
+    pub again: bool,
+}
+
+/// Who is at a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageJobState {
+    /// Nobody, before so long has passed.
+    Waiting {
+        /// Until it is due; zero when it is.
+        due_in: Duration,
+    },
+    /// A worker.
+    Claimed {
+        /// How much longer the claim lasts; zero when it has run out.
+        lease: Duration,
+    },
+    /// Nobody, until it is replayed.
+    Dead {
+        /// Why.
+        error: String,
+    },
+}
+
 /// How much is waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QueueDepth {
@@ -297,6 +330,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<DeadLetterChunk, StoreError>;
+
+    /// What is to be done for a page; `None` when nothing is.
+    async fn page_job(&self, page: &PageUrl) -> Result<Option<PageJob>, StoreError>;
 
     /// Queues jobs that were given up on again, at once and with a clean slate; says how many were.
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError>;

@@ -62,8 +62,8 @@ pub use generation::{Epoch, Generation, InvalidGeneration, Partition, Position};
 pub use http_answer::retry_after;
 pub use invalid_options::InvalidOption;
 pub use job::{
-    Claim, Claimed, DeadLetter, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageReason,
-    PageWork, QueueDepth, ReceiptChunk, WorkerId,
+    Claim, Claimed, DeadLetter, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageJob,
+    PageJobState, PageReason, PageWork, QueueDepth, ReceiptChunk, WorkerId,
 };
 pub use lifetimes::Lifetimes;
 pub use machine::Machine;
@@ -79,22 +79,22 @@ pub use receipt_filter::ReceiptFilter;
 pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};
 pub use revalidate::Revalidator;
 pub use secret::Secret;
-pub use sender::{Flight, Footprint, Ledger, Memo, Sender, SenderOptions, Verdict};
+pub use sender::{Flight, Footprint, Ledger, Marks, Memo, Sender, SenderOptions, Verdict};
 pub use shareable::{
     CookieNames, InvalidCookieName, NotShareable, ShareRules, shareable, shareable_request,
     shareable_response,
 };
 pub use store::{
     Beginning, Bind, BindOutcome, BoundTag, BoxError, Collected, Cursor, GraphStatistics, Heard,
-    News, PageTags, SenderId, SenderReport, SenderRole, SenderState, Store, StoreError, TagGraph,
-    UrlChunk,
+    News, PageTags, SenderId, SenderReport, SenderRole, SenderState, Standing, Store, StoreError,
+    TagGraph, UrlChunk,
 };
 pub use tag::{InvalidTag, Tag, TagFault, build_tag, tag};
 pub use tag_header::{
     Forbidden, TagHeader, TagHeaderLimits, TagHeaderReport, TagSeparator, TagsDoNotFit,
 };
 pub use tag_set::{TagSet, TooManyTags};
-pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys};
+pub use target::{InvalidTargets, Mode, Target, Targets, guard_keys, pseudo_tag_keys, targets_at};
 pub use tier::{EscalateTo, Escalation, HostPattern, HostPatterns, InvalidHostPattern, Tier};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use url_rules::{NormalisedUrl, SiteOrigin, UrlRules};

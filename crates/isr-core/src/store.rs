@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Epoch, Generation, JobStore, Mode, PageUrl, Partition, Position, RateBudget, Receipt,
-    RevalidationId, Secret, Tag, TagSet, Target, Timestamp, VariantKey,
+    Epoch, Generation, JobStore, Marks, Mode, PageUrl, Partition, Position, RateBudget, Receipt,
+    RevalidationId, Secret, Tag, TagSet, Target, Timestamp, VariantKey, Verdict,
 };
 
 /// A failure of the store as whatever library noticed it.
@@ -222,6 +222,33 @@ pub struct News {
     pub gap: bool,
 }
 
+/// The newest revalidations of everything that could be aimed at a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The page's generation now.
+    pub current: Generation,
+    /// The targets that have been revalidated, as far as they are told apart.
+    pub targets: Vec<(Target, Marks)>,
+    /// Of the targets that are not told apart any more.
+    pub floor: Marks,
+}
+
+impl Standing {
+    /// What becomes of a response of this generation that shows what was asked about. One of another
+    /// epoch, or of a number that was never given out, has seen nothing.
+    #[must_use]
+    pub fn verdict(&self, generation: Generation) -> Verdict {
+        if !self.current.covers(generation) {
+            return Verdict::Expired;
+        }
+        let mut marks = self.floor;
+        for (_, of_target) in &self.targets {
+            marks.merge(*of_target);
+        }
+        marks.verdict(generation.number)
+    }
+}
+
 /// One process, or one part of it, that sends responses which some tier may keep.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -393,6 +420,18 @@ pub trait TagGraph: fmt::Debug + Send + Sync + 'static {
 
     /// The revalidations after `after`, about `limit` of them.
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError>;
+
+    /// What has been revalidated of a page, if it is bound to `tags`. This is what binds are judged by.
+    async fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Result<Standing, StoreError>;
+
+    /// Some of the revalidations that count in a page's partition, the newest first: at most `limit`, and
+    /// at least one where any is remembered. `before` is the number of the last one that was heard of.
+    async fn history(
+        &self,
+        page: &PageUrl,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Heard>, StoreError>;
 
     /// Notes what a sender says of itself; makes it known when it is new.
     async fn report(&self, report: &SenderReport) -> Result<(), StoreError>;

@@ -65,6 +65,18 @@ impl Target {
     }
 }
 
+/// Every target that could be aimed at a page bound to `tags`.
+pub fn targets_at<'a>(
+    page: &'a PageUrl,
+    tags: impl Iterator<Item = &'a Tag> + 'a,
+) -> impl Iterator<Item = Target> + 'a {
+    let prefix = |ancestor: &str| Target::Prefix(PageUrl::from_canonical(ancestor));
+    tags.map(|tag| Target::Tag(tag.clone()))
+        .chain([Target::Url(page.clone())])
+        .chain(page.ancestors().map(prefix))
+        .chain([Target::Host(page.host().to_owned()), Target::Everything])
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -305,6 +317,8 @@ mod tests {
             Target::Host("a.example".into()),
             Target::Everything,
         ];
+        let all: Vec<String> = targets_at(&url, tags.iter()).map(|it| it.key()).collect();
+        assert_eq!(all, keys);
         for target in targets {
             assert!(
                 keys.contains(&target.key()),

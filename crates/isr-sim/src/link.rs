@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use isr_core::{
     Beginning, Bind, BindOutcome, Claim, Claimed, Collected, Cursor, DeadLetterChunk, Epoch,
-    GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags, PageUrl, PageWork,
-    Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
-    RevalidationId, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph, Taken,
-    Target, Timestamp, UrlChunk, WorkerId,
+    GraphStatistics, Heard, JobKey, JobStore, Leave, LeavePage, News, PageJob, PageTags, PageUrl,
+    PageWork, Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, Secret, SenderId, SenderReport, SenderState, Standing, StoreError, Tag,
+    TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 use rand::RngExt;
@@ -256,6 +256,15 @@ carry! { self as TagGraph:
     beginning() -> Option<Beginning>;
     dealt_with(beginning: Epoch) -> ();
     news_since(after: &Position = after.clone() => &after, limit: usize) -> News;
+    standing(
+        page: &PageUrl = page.clone() => &page,
+        tags: &[Tag] = tags.to_vec() => &tags
+    ) -> Standing;
+    history(
+        page: &PageUrl = page.clone() => &page,
+        before: Option<u64>,
+        limit: usize
+    ) -> Vec<Heard>;
     report(report: &SenderReport = self.net.rules.report(report) => &report) -> ();
     senders() -> Vec<SenderState>;
     dismiss(sender: &SenderId = sender.clone() => &sender) -> ();
@@ -306,6 +315,7 @@ carry! { self as JobStore:
         after: Option<&Cursor> = after.cloned() => after.as_ref(),
         limit: usize
     ) -> DeadLetterChunk, listed;
+    page_job(page: &PageUrl = page.clone() => &page) -> Option<PageJob>;
     replay(jobs: &[JobKey] = jobs.to_vec() => &jobs) -> u64;
     depth() -> QueueDepth;
 }

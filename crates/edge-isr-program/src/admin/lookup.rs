@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use edge_isr::core::{Cursor, SenderState, Target};
+use edge_isr::core::{BoundTag, Cursor, SenderState, Target};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -101,6 +101,15 @@ pub(crate) struct BoundTagView {
     pub(crate) expires_in_seconds: u64,
 }
 
+impl From<&BoundTag> for BoundTagView {
+    fn from(bound: &BoundTag) -> Self {
+        Self {
+            tag: bound.tag.to_string(),
+            expires_in_seconds: bound.expires_in.as_secs(),
+        }
+    }
+}
+
 /// The tags that a page is bound to.
 #[utoipa::path(get, path = "/v1/urls", tag = "status", params(OfPage), responses(
     (status = 200, description = "Its tags", body = PageView),
@@ -119,14 +128,10 @@ pub(super) async fn url(
             format!("{url} is bound to nothing"),
         ));
     };
-    let tag = |bound: &edge_isr::core::BoundTag| BoundTagView {
-        tag: bound.tag.to_string(),
-        expires_in_seconds: bound.expires_in.as_secs(),
-    };
     Ok(Json(PageView {
         url: url.to_string(),
         generation: known.generation.to_string(),
-        tags: known.tags.iter().map(tag).collect(),
+        tags: known.tags.iter().map(BoundTagView::from).collect(),
     }))
 }
 

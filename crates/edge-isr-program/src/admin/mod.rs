@@ -12,6 +12,7 @@ mod items;
 mod lookup;
 mod moments;
 mod openapi;
+mod page_history;
 mod plan;
 mod problem;
 mod receipts;
@@ -35,6 +36,7 @@ use edge_isr::edge::EdgeConnector;
 pub(crate) use self::dead_letters::{DeadLetterList, DeadLetterView, ReplayAnswer, ReplayRequest};
 pub(crate) use self::lookup::{BoundTagView, GraphView, PageView, SenderView, TagSize, TagView};
 pub(crate) use self::openapi::document as openapi_document;
+pub(crate) use self::page_history::{ConcerningView, PageHistoryView, PageJobView};
 pub(crate) use self::plan::{PlanView, TierPlan};
 pub(crate) use self::problem::Problem;
 pub(crate) use self::receipts::ReceiptList;
@@ -118,6 +120,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/v1/warm", post(warm::warm))
         .route("/v1/tags/{tag}", get(lookup::tag))
         .route("/v1/urls", get(lookup::url))
+        .route("/v1/urls/history", get(page_history::get))
         .route("/v1/graph", get(lookup::graph))
         .route("/v1/receipts", get(receipts::list))
         .route(

@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 
-use super::{bind, dead_letters, health, lookup, receipts, revalidate, warm};
+use super::{bind, dead_letters, health, lookup, page_history, receipts, revalidate, warm};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +25,7 @@ use super::{bind, dead_letters, health, lookup, receipts, revalidate, warm};
         lookup::tag,
         lookup::url,
         lookup::graph,
+        page_history::get,
         receipts::list,
         receipts::one,
         receipts::cancel,

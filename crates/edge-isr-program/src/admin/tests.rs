@@ -1,6 +1,7 @@
 //! The API over a real socket, with a store in memory behind it.
 
 mod binding;
+mod histories;
 mod listing;
 mod looking_up;
 mod refusals;

@@ -1,6 +1,6 @@
 //! What the API shows: the same facts as the types of the core, in a form that is a public contract.
 
-use edge_isr::core::{Mode, NotWarmed, Receipt, Target};
+use edge_isr::core::{Mode, NotWarmed, Receipt, Target, TierReceipt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -143,9 +143,9 @@ impl From<&NotWarmed> for NotWarmedView {
     }
 }
 
-impl From<&Receipt> for ReceiptView {
-    fn from(receipt: &Receipt) -> Self {
-        let tier = |tier: &edge_isr::core::TierReceipt| TierView {
+impl From<&TierReceipt> for TierView {
+    fn from(tier: &TierReceipt) -> Self {
+        Self {
             tier: tier.connector.clone(),
             state: tier.state.as_str().to_owned(),
             calls: tier.calls,
@@ -154,7 +154,12 @@ impl From<&Receipt> for ReceiptView {
             copies: tier.copies,
             escalated: tier.escalated.clone(),
             error: tier.error.clone(),
-        };
+        }
+    }
+}
+
+impl From<&Receipt> for ReceiptView {
+    fn from(receipt: &Receipt) -> Self {
         Self {
             id: receipt.id.to_string(),
             targets: receipt.targets.iter().map(TargetView::from).collect(),
@@ -164,7 +169,7 @@ impl From<&Receipt> for ReceiptView {
             at: receipt.options.at.map(String::from),
             phase: receipt.phase.as_str().to_owned(),
             settled: receipt.settled,
-            tiers: receipt.tiers.iter().map(tier).collect(),
+            tiers: receipt.tiers.iter().map(TierView::from).collect(),
             warm: WarmView {
                 warmed: receipt.warm.warmed,
                 verified: receipt.warm.verified,

@@ -12,6 +12,7 @@ mod revalidate;
 mod serve;
 mod status;
 mod warm;
+mod why;
 mod worker;
 
 use crate::cli::{Cli, Command};
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Purge(arguments) => purge::run(arguments, file, output).await,
         Command::Warm(arguments) => warm::run(arguments, file, output).await,
         Command::Status(arguments) => status::run(arguments, file, output).await,
+        Command::Why(arguments) => why::run(arguments, file, output).await,
         Command::Receipts(arguments) => receipts::run(arguments, file, output).await,
         Command::Graph(what) => graph::run(what, file, output).await,
         Command::DeadLetters(what) => dead_letters::run(what, file, output).await,

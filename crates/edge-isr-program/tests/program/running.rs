@@ -47,6 +47,10 @@ async fn a_page_is_cached_revalidated_and_looked_up_from_the_command_line() {
     let done = run(&["revalidate", "page:a", "--wait", "--json"]).await;
     assert_eq!(done.status(), 0, "{}", done.errors());
     assert_eq!(done.json()["settled"], true);
+    let url = format!("{}/a", serving.edge);
+    let why = place.run(&["why", &url, "--server", &serving.admin]).await;
+    assert!(why.text().contains("CURRENT"), "{}", why.text());
+    assert!(why.text().contains("has seen it"), "{}", why.text());
     let shown = run(&["status"]).await;
     assert!(shown.text().contains("page:a"), "{}", shown.text());
     let graph = run(&["graph", "stats", "--json"]).await.json();

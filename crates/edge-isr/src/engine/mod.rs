@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    Clock, Receipt, RevalidateOptions, RevalidationId, Revalidator, Sender, SenderRole, Source,
-    Store, StoreError, Tag, Target, Targets, Tier, Timestamp, Warmer,
+    Clock, PageUrl, Receipt, RevalidateOptions, RevalidationId, Revalidator, Sender, SenderRole,
+    Source, Store, StoreError, Tag, Target, Targets, Tier, Timestamp, Warmer,
 };
 use isr_edge::{Edge, EdgeConnector, EdgeParts, HttpOrigin, Origin};
 use isr_metrics::Metrics;
 use isr_pipeline::{
-    Awaited, Follower, FollowerOptions, Housekeeper, Intake, Parts, Worker, await_receipt,
+    Awaited, Follower, FollowerOptions, Housekeeper, Intake, PageHistory, Parts, Worker,
+    await_receipt, page_history,
 };
 use isr_tower::{IsrLayer, IsrParts};
 use tokio::sync::Notify;
@@ -281,6 +282,20 @@ impl Engine {
     /// Whatever the store answers.
     pub async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
         self.store().cancel(id).await
+    }
+
+    /// What has happened to a page, with the newest `most` revalidations that concerned it: why it is stale,
+    /// or is not.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store answers.
+    pub async fn page_history(
+        &self,
+        url: &PageUrl,
+        most: usize,
+    ) -> Result<PageHistory, StoreError> {
+        page_history(&*self.store(), url, most).await
     }
 
     /// What the configuration says of revalidations whose caller chooses nothing.

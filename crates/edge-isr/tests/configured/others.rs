@@ -1,12 +1,15 @@
 //! `[listen]`, `[store]` and `[warm]`.
 
 use std::future::pending;
+use std::time::Duration;
 
 use bytes::Bytes;
 use edge_isr::core::{
-    Bind, PageUrl, StoreError, TagSet, VariantKey, WarmFailure, WarmOutcome, WarmRequest, tag,
+    Bind, PageUrl, Phase, StoreError, TagSet, Target, Targets, VariantKey, WarmFailure,
+    WarmOutcome, WarmRequest, tag,
 };
 use edge_isr::edge::{RequestBody, serve};
+use edge_isr::pipeline::Awaited;
 use edge_isr::{Engine, RevalidateError};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -92,6 +95,62 @@ async fn only_so_many_revalidations_wait_as_is_configured() {
             ),
             "{store}: {refused:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_revalidation_waits_for_its_time_unless_it_is_called_off() {
+    let engine = engine("[store]\nkind = \"memory\"\n[worker]\nenabled = false\n").await;
+    let targets = || Targets::new([Target::Tag(tag("post", 1))]).unwrap();
+    let now = engine.store().time().await.unwrap();
+    let day = Duration::from_hours(24);
+    let made = engine
+        .revalidate_at(targets(), now.after(day))
+        .await
+        .unwrap();
+    assert_eq!(made.phase, Phase::Scheduled);
+    let url = PageUrl::parse("http://a.example/1").unwrap();
+    let history = engine.page_history(&url, 5).await.unwrap();
+    assert_eq!((history.concerning.len(), history.scheduled.len()), (0, 0));
+    for _ in 0..2 {
+        let cancelled = engine.cancel(&made.id).await.unwrap().unwrap();
+        assert_eq!(cancelled.phase, Phase::Cancelled);
+    }
+    let past = engine
+        .revalidate_at(targets(), now.before(day))
+        .await
+        .unwrap();
+    assert_eq!(past.phase, Phase::Queued);
+    let too_late = engine.cancel(&past.id).await.unwrap().unwrap();
+    assert_eq!(too_late.phase, Phase::Queued);
+    let far = engine.revalidate_at(targets(), now.after(367 * day)).await;
+    let too_far = matches!(
+        far,
+        Err(RevalidateError::Store(StoreError::TooFarAhead { .. }))
+    );
+    assert!(too_far, "{far:?}");
+}
+
+#[tokio::test]
+async fn receipts_are_kept_for_as_long_as_is_configured() {
+    for kind in ["memory", "redis"] {
+        let server = RedisServer::start().await;
+        let place = match kind {
+            "redis" => format!("url = \"{}\"\n", server.url()),
+            _ => String::new(),
+        };
+        let store = format!("[store]\nkind = \"{kind}\"\n{place}keep_receipts = \"90s\"\n");
+        let engine = engine(&store).await;
+        assert_eq!(engine.config().store_options.keep_receipts.as_secs(), 90);
+        let made = engine.revalidate([tag("post", 1)]).await.unwrap();
+        let done = engine.wait(&made.id, Awaited::Done, PATIENCE).await;
+        assert_eq!(done.unwrap().unwrap().phase, Phase::Done, "{kind}");
+        if kind == "redis" {
+            let key = format!("isr:{{default:0}}:r:{}", made.id);
+            let left = server.execute(&["TTL", &key]).await;
+            let seconds: i64 = left.trim_start_matches(':').trim().parse().unwrap();
+            assert!((1..=90).contains(&seconds), "{seconds}");
+        }
     }
 }
 

@@ -17,9 +17,11 @@ pub enum Verdict {
 
 /// The numbers of the newest soft and the newest hard revalidation of something; 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marks {
-    stale: u64,
-    expired: u64,
+pub struct Marks {
+    /// Of the newest soft one.
+    pub stale: u64,
+    /// Of the newest hard one.
+    pub expired: u64,
 }
 
 impl Marks {
@@ -31,7 +33,8 @@ impl Marks {
         *newest = number.max(*newest);
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Takes the newer of each.
+    pub fn merge(&mut self, other: Self) {
         self.stale = self.stale.max(other.stale);
         self.expired = self.expired.max(other.expired);
     }
@@ -40,7 +43,9 @@ impl Marks {
         self.stale.max(self.expired)
     }
 
-    fn verdict(self, number: u64) -> Verdict {
+    /// What becomes of a response of this number.
+    #[must_use]
+    pub const fn verdict(self, number: u64) -> Verdict {
         if number < self.expired {
             Verdict::Expired
         } else if number < self.stale {
@@ -87,6 +92,25 @@ impl Ledger {
         let mut ledger = Self::new(limit);
         ledger.floor.mark(number, Mode::Hard);
         ledger
+    }
+
+    /// The newest revalidations of a target, as far as it is told apart from others.
+    #[must_use]
+    pub fn marks(&self, target: &Target) -> Marks {
+        let found = match target {
+            Target::Tag(tag) => self.tags.get(tag),
+            Target::Url(url) => self.urls.get(url),
+            Target::Prefix(url) => self.prefixes.get(url.as_str()),
+            Target::Host(host) => self.hosts.get(host),
+            Target::Everything => Some(&self.everything),
+        };
+        found.copied().unwrap_or_default()
+    }
+
+    /// The newest revalidations of the targets that are not told apart any more.
+    #[must_use]
+    pub const fn floor(&self) -> Marks {
+        self.floor
     }
 
     /// Notes that a target was revalidated.

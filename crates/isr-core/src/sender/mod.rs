@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-pub use self::ledger::{Ledger, Verdict};
+pub use self::ledger::{Ledger, Marks, Verdict};
 
 use self::flights::{Concern, Flights};
 use crate::{

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use isr_core::{
-    Beginning, Bind, BindOutcome, Clock, Collected, Cursor, Epoch, GraphStatistics, News, PageTags,
-    PageUrl, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError, TagGraph,
-    Target, Timestamp, UrlChunk,
+    Beginning, Bind, BindOutcome, Clock, Collected, Cursor, Epoch, GraphStatistics, Heard, News,
+    PageTags, PageUrl, Position, Receipt, Secret, SenderId, SenderReport, SenderState, Standing,
+    StoreError, Tag, TagGraph, Target, Timestamp, UrlChunk,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use parking_lot::Mutex;
@@ -98,6 +98,19 @@ impl TagGraph for FlakyStore {
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
         self.here()?.news_since(after, limit).await
+    }
+
+    async fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Result<Standing, StoreError> {
+        self.here()?.standing(page, tags).await
+    }
+
+    async fn history(
+        &self,
+        page: &PageUrl,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Heard>, StoreError> {
+        self.here()?.history(page, before, limit).await
     }
 
     async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {

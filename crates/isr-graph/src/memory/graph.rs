@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use isr_core::{
     Bind, BindOutcome, BoundTag, Collected, Cursor, Epoch, Footprint, Generation, GraphStatistics,
-    Heard, Ledger, Mode, News, PageReason, PageTags, PageUrl, PageWork, Partition, Position,
-    RevalidationId, SenderId, SenderReport, SenderState, Tag, Target, Targets, UrlChunk, Verdict,
+    Heard, Ledger, Marks, Mode, News, PageReason, PageTags, PageUrl, PageWork, Partition, Position,
+    RevalidationId, SenderId, SenderReport, SenderState, Standing, Tag, Target, Targets, UrlChunk,
+    Verdict, targets_at,
 };
 
 #[derive(Clone, Debug)]
@@ -234,6 +235,28 @@ impl Graph {
             more: reached < self.number,
             gap: false,
         }
+    }
+
+    pub(super) fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Standing {
+        let targets = targets_at(page, tags.iter());
+        let marked = targets.map(|target| {
+            let marks = self.ledger.marks(&target);
+            (target, marks)
+        });
+        Standing {
+            current: self.current(),
+            targets: marked
+                .filter(|(_, marks)| *marks != Marks::default())
+                .collect(),
+            floor: self.ledger.floor(),
+        }
+    }
+
+    /// Newest first.
+    pub(super) fn history(&self, before: Option<u64>, limit: usize) -> Vec<Heard> {
+        let newest = self.history.iter().rev();
+        let older = newest.skip_while(|heard| before.is_some_and(|before| heard.number >= before));
+        older.take(limit.max(1)).cloned().collect()
     }
 
     pub(super) fn report(&mut self, report: SenderReport, now: Duration) {

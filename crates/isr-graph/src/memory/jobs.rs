@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use isr_core::{
-    Claim, Claimed, Cursor, DeadLetter, DeadLetterChunk, JobKey, Leave, LeavePage, PageReason,
-    PageUrl, PageWork, Phase, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter,
-    RevalidationId, StoreError, Timestamp, WorkerId,
+    Claim, Claimed, Cursor, DeadLetter, DeadLetterChunk, JobKey, Leave, LeavePage, PageJob,
+    PageReason, PageUrl, PageWork, Phase, Position, QueueDepth, Receipt, ReceiptChunk,
+    ReceiptFilter, RevalidationId, StoreError, Timestamp, WorkerId,
 };
 
 use super::queue::Queue;
@@ -315,6 +315,16 @@ impl Jobs {
             next: last.filter(|_| all.next().is_some()),
             letters: some.into_iter().map(|(_, letter)| letter).collect(),
         }
+    }
+
+    pub(super) fn page_job(&self, page: &PageUrl, now: Duration) -> Option<PageJob> {
+        let (work, state, attempts, again) = self.pages.get(page.as_str(), now)?;
+        Some(PageJob {
+            work: work.clone(),
+            state,
+            attempts,
+            again,
+        })
     }
 
     pub(super) fn replay(&mut self, job: &JobKey, now: Duration) -> bool {

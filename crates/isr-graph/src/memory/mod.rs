@@ -11,10 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::{
     Beginning, Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor,
-    DeadLetterChunk, Epoch, GraphStatistics, JobKey, JobStore, Leave, LeavePage, News, PageTags,
-    PageUrl, PageWork, Phase, Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk,
-    ReceiptFilter, RevalidationId, Secret, SenderId, SenderReport, SenderState, StoreError,
-    TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
+    DeadLetterChunk, Epoch, GraphStatistics, Heard, JobKey, JobStore, Leave, LeavePage, News,
+    PageJob, PageTags, PageUrl, PageWork, Phase, Position, QueueDepth, RateBudget, RateLimit,
+    Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, Secret, SenderId, SenderReport,
+    SenderState, Standing, StoreError, Tag, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 
@@ -217,6 +217,19 @@ impl TagGraph for MemoryStore {
         Ok(self.with(|state, _| state.graph.news_since(after, limit.max(1))))
     }
 
+    async fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Result<Standing, StoreError> {
+        Ok(self.with(|state, _| state.graph.standing(page, tags)))
+    }
+
+    async fn history(
+        &self,
+        _: &PageUrl,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Heard>, StoreError> {
+        Ok(self.with(|state, _| state.graph.history(before, limit)))
+    }
+
     async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {
         self.with(|state, now| state.graph.report(report.clone(), now));
         Ok(())
@@ -346,6 +359,10 @@ impl JobStore for MemoryStore {
         limit: usize,
     ) -> Result<DeadLetterChunk, StoreError> {
         Ok(self.with(|state, _| state.jobs.dead_letters(after, limit)))
+    }
+
+    async fn page_job(&self, page: &PageUrl) -> Result<Option<PageJob>, StoreError> {
+        Ok(self.with(|state, now| state.jobs.page_job(page, now)))
     }
 
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::Duration;
 
-use isr_core::{Claim, Claimed, WorkerId};
+use isr_core::{Claim, Claimed, PageJobState, WorkerId};
 
 #[derive(Clone, Debug)]
 struct Held {
@@ -233,6 +233,23 @@ impl<W: Clone> Queue<W> {
             let error = entry.dead.as_deref()?;
             Some((key.as_str(), entry.attempt, error))
         })
+    }
+
+    /// A job's work, what it is at, how often it was tried, and whether more is queued behind it.
+    pub(super) fn get(&self, key: &str, now: Duration) -> Option<(&W, PageJobState, u32, bool)> {
+        let entry = self.entries.get(key)?;
+        let state = match (&entry.dead, &entry.held) {
+            (Some(error), _) => PageJobState::Dead {
+                error: error.clone(),
+            },
+            (None, Some(held)) => PageJobState::Claimed {
+                lease: held.until.saturating_sub(now),
+            },
+            (None, None) => PageJobState::Waiting {
+                due_in: entry.due.saturating_sub(now),
+            },
+        };
+        Some((&entry.work, state, entry.attempt, entry.again.is_some()))
     }
 
     /// How many jobs are dead.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::ToRedisArgs;
 use isr_core::{
-    Claim, Claimed, Cursor, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageUrl, PageWork,
-    Partition, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId,
-    StoreError, WorkerId,
+    Claim, Claimed, Cursor, DeadLetterChunk, JobKey, JobStore, Leave, LeavePage, PageJob, PageUrl,
+    PageWork, Partition, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter,
+    RevalidationId, StoreError, WorkerId,
 };
 
 use super::link::Lane;
@@ -335,6 +335,10 @@ impl JobStore for RedisStore {
         limit: usize,
     ) -> Result<DeadLetterChunk, StoreError> {
         self.list_dead(after, limit).await
+    }
+
+    async fn page_job(&self, page: &PageUrl) -> Result<Option<PageJob>, StoreError> {
+        self.job_of(page).await
     }
 
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {

@@ -13,6 +13,7 @@ mod history;
 mod identity;
 mod jobs;
 mod link;
+mod look;
 mod news;
 mod node;
 mod opening;
@@ -36,9 +37,9 @@ use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, FromRedisValue, cmd};
 use futures_util::future::try_join_all;
 use isr_core::{
-    Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageTags,
-    PageUrl, Partition, Position, Receipt, Secret, SenderId, SenderReport, SenderState, StoreError,
-    TagGraph, Target, Timestamp, UrlChunk,
+    Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, Heard, News, PageTags,
+    PageUrl, Partition, Position, Receipt, Secret, SenderId, SenderReport, SenderState, Standing,
+    StoreError, Tag, TagGraph, Target, Timestamp, UrlChunk,
 };
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -333,6 +334,19 @@ impl TagGraph for RedisStore {
 
     async fn news_since(&self, after: &Position, limit: usize) -> Result<News, StoreError> {
         self.news(after, limit.max(1)).await
+    }
+
+    async fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Result<Standing, StoreError> {
+        self.standing_of(page, tags).await
+    }
+
+    async fn history(
+        &self,
+        page: &PageUrl,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Heard>, StoreError> {
+        self.history_of(page, before, limit).await
     }
 
     async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {

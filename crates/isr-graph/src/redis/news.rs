@@ -12,7 +12,7 @@ use super::scripts::{BEGINNING, NEWS};
 use super::{HOME, RedisStore};
 
 /// The most entries that one call of a script gives.
-const ENTRIES_A_CALL: usize = 256;
+pub(super) const ENTRIES_A_CALL: usize = 256;
 
 /// A revalidation in the history of a partition.
 #[derive(Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl RedisStore {
     }
 }
 
-fn hear(partition: Partition, number: u64, entry: &str) -> Result<Heard, StoreError> {
+pub(super) fn hear(partition: Partition, number: u64, entry: &str) -> Result<Heard, StoreError> {
     let Entry { id, mode, targets } = Entry::read(entry)?;
     Ok(Heard {
         id,

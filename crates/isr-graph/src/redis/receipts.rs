@@ -1,6 +1,8 @@
 //! Receipts, as they stand.
 
-use isr_core::{Cursor, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, StoreError};
+use isr_core::{
+    Collected, Cursor, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, StoreError,
+};
 
 use super::link::Lane;
 use super::revalidate::{Stored, read_receipt};
@@ -8,8 +10,9 @@ use super::scripts::RECEIPTS;
 use super::{HOME, RedisStore};
 use crate::listing::{looked_at, wanted_of};
 
-/// The most receipts that one call removes.
-const REMOVED_AT_ONCE: usize = 256;
+/// The most receipts that one call removes, and calls in one step of the garbage collection.
+const REMOVED_AT_ONCE: u64 = 256;
+const CALLS_A_STEP: usize = 16;
 
 /// Receipts, the last one looked at, when it was made, and whether there are more.
 type Listed = (Vec<Stored>, String, String, bool);
@@ -58,14 +61,26 @@ pub(super) async fn list_receipts(
     Ok(ReceiptChunk { receipts, next })
 }
 
-/// Removes what is left of receipts that are kept no longer; answers with how many there were, and how many
-/// of those had been given up on.
-pub(super) async fn collect_receipts(store: &RedisStore) -> Result<(u64, u64), StoreError> {
-    store
-        .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
-            command.arg("collect").arg(REMOVED_AT_ONCE);
-        })
-        .await
+/// Removes what is left of receipts that are kept no longer, or some of it.
+pub(super) async fn collect_receipts(store: &RedisStore) -> Result<Collected, StoreError> {
+    let mut collected = Collected {
+        more: true,
+        ..Collected::default()
+    };
+    for _ in 0..CALLS_A_STEP {
+        let (removed, given_up): (u64, u64) = store
+            .run(Lane::Bulk, HOME, &RECEIPTS, |_, command| {
+                command.arg("collect").arg(REMOVED_AT_ONCE);
+            })
+            .await?;
+        collected.receipts += removed;
+        collected.given_up += given_up;
+        collected.more = removed == REMOVED_AT_ONCE;
+        if !collected.more {
+            break;
+        }
+    }
+    Ok(collected)
 }
 
 fn read(store: &RedisStore, stored: &Stored) -> Result<Receipt, StoreError> {

@@ -63,6 +63,9 @@ scripts! {
     COMPLETE = "state" "receipt" "complete";
     TIME = "state" "time";
     NEWS = "state" "news";
+    HISTORY = "state" "history";
+    STANDING = "state" "standing";
+    PAGE_JOB = "state" "queue" "page_job";
     SENDERS = "state" "senders";
     CLAIM = "state" "queue" "receipt" "claim";
     SAVE = "state" "queue" "receipt" "save";

@@ -45,12 +45,7 @@ impl RedisStore {
     }
 
     pub(super) async fn collect(&self, limit: usize) -> Result<Collected, StoreError> {
-        let (receipts, given_up) = collect_receipts(self).await?;
-        let mut collected = Collected {
-            receipts,
-            given_up,
-            ..Collected::default()
-        };
+        let mut collected = collect_receipts(self).await?;
         let mut looked_at = 0;
         for _ in 0..STEPS {
             let partition = self.collecting.load(Ordering::Relaxed);

@@ -1,8 +1,8 @@
 //! Generations of targets, and the history by which others follow them.
 
 use isr_core::{
-    Bind, Generation, Heard, Mode, News, Partition, Position, Receipt, RevalidationId, Target,
-    guard_keys,
+    Bind, Generation, Heard, Marks, Mode, News, Partition, Position, Receipt, RevalidationId,
+    Standing, Target, guard_keys,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -114,6 +114,34 @@ fn trim(write: &mut Write<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The newest revalidations of targets.
+pub(super) fn standing(read: &Read<'_>, targets: Vec<Target>) -> Result<Standing, Failure> {
+    let mut select = read
+        .connection
+        .prepare_cached("SELECT stale, expired FROM generation WHERE key = ?")?;
+    let mut marked = Vec::new();
+    for target in targets {
+        let found: Option<(i64, i64)> = select
+            .query_row([target.key()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((stale, expired)) = found {
+            marked.push((target, marks(stale, expired)));
+        }
+    }
+    Ok(Standing {
+        current: read.state.current(),
+        targets: marked,
+        floor: marks(read.state.stale_floor, read.state.expired_floor),
+    })
+}
+
+const fn marks(stale: i64, expired: i64) -> Marks {
+    Marks {
+        stale: stale.cast_unsigned(),
+        expired: expired.cast_unsigned(),
+    }
+}
+
 /// What has been revalidated since a position.
 pub(super) fn news_since(read: &Read<'_>, after: &Position, limit: usize) -> Result<News, Failure> {
     let state = &read.state;
@@ -153,9 +181,37 @@ pub(super) fn news_since(read: &Read<'_>, after: &Position, limit: usize) -> Res
 
 /// Some of the history, at least one revalidation where there is any.
 fn heard_after(connection: &Connection, number: i64, limit: usize) -> Result<Vec<Heard>, Failure> {
-    let mut select = connection.prepare_cached(
+    heard(
+        connection,
         "SELECT number, receipt, mode, targets FROM history WHERE number > ? ORDER BY number LIMIT ?",
-    )?;
+        number,
+        limit,
+    )
+}
+
+/// Some of the history before a number, the newest first.
+pub(super) fn heard_before(
+    connection: &Connection,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<Heard>, Failure> {
+    let before = before.and_then(|before| i64::try_from(before).ok());
+    heard(
+        connection,
+        "SELECT number, receipt, mode, targets FROM history WHERE number < ? \
+         ORDER BY number DESC LIMIT ?",
+        before.unwrap_or(i64::MAX),
+        limit,
+    )
+}
+
+fn heard(
+    connection: &Connection,
+    query: &'static str,
+    number: i64,
+    limit: usize,
+) -> Result<Vec<Heard>, Failure> {
+    let mut select = connection.prepare_cached(query)?;
     let mut rows = select.query((number, at_most(limit)))?;
     let (mut heard, mut told) = (Vec::new(), 0);
     while told < TARGETS_AT_A_TIME

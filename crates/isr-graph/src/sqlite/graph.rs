@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use isr_core::{
-    Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, News, PageReason,
-    PageTags, PageUrl, PageWork, Phase, Position, Receipt, Secret, SenderId, SenderReport,
-    SenderState, StoreError, TagGraph, Target, Timestamp, UrlChunk,
+    Beginning, Bind, BindOutcome, Collected, Cursor, Epoch, GraphStatistics, Heard, News,
+    PageReason, PageTags, PageUrl, PageWork, Phase, Position, Receipt, Secret, SenderId,
+    SenderReport, SenderState, Standing, StoreError, Tag, TagGraph, Target, Timestamp, UrlChunk,
+    targets_at,
 };
 
 use crate::LARGEST_TAGS;
@@ -101,6 +102,22 @@ impl TagGraph for SqliteStore {
             .await
     }
 
+    async fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Result<Standing, StoreError> {
+        let targets: Vec<Target> = targets_at(page, tags.iter()).collect();
+        self.read(move |read| generations::standing(read, targets))
+            .await
+    }
+
+    async fn history(
+        &self,
+        _: &PageUrl,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Heard>, StoreError> {
+        self.read(move |read| generations::heard_before(read.connection, before, limit.max(1)))
+            .await
+    }
+
     async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {
         let report = report.clone();
         self.write(move |write| receipts::report(write, &report))
@@ -123,13 +140,8 @@ impl TagGraph for SqliteStore {
     }
 
     async fn collect_garbage(&self, limit: usize) -> Result<Collected, StoreError> {
-        let (receipts, given_up) = self.write(receipts::collect).await?;
-        let mut collected = Collected {
-            receipts,
-            given_up,
-            more: true,
-            ..Collected::default()
-        };
+        let mut collected = self.write(receipts::collect).await?;
+        let more_receipts = std::mem::replace(&mut collected.more, true);
         let mut left = limit.max(1);
         while left > 0 && collected.more {
             let pairs = left.min(PAIRS_AT_A_TIME);
@@ -140,6 +152,7 @@ impl TagGraph for SqliteStore {
             collected.pages += part.pages;
             collected.more = part.more;
         }
+        collected.more |= more_receipts;
         Ok(collected)
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::{
     Claim, Claimed, Cursor, DeadLetterChunk, Generation, JobKey, JobStore, Leave, LeavePage,
-    PageWork, Partition, Position, QueueDepth, Receipt, ReceiptChunk, ReceiptFilter,
-    RevalidationId, StoreError, WorkerId,
+    PageJob, PageJobState, PageUrl, PageWork, Partition, Position, QueueDepth, Receipt,
+    ReceiptChunk, ReceiptFilter, RevalidationId, StoreError, WorkerId,
 };
 
 use super::claims::Taken;
 use super::failure::Failure;
-use super::job_row::Kind;
+use super::job_row::{self, Kind};
 use super::readers::Read;
 use super::receipts::Ended;
 use super::state::micros;
@@ -167,6 +167,11 @@ impl JobStore for SqliteStore {
             .await
     }
 
+    async fn page_job(&self, page: &PageUrl) -> Result<Option<PageJob>, StoreError> {
+        let page = page.clone();
+        self.read(move |read| page_job(read, &page)).await
+    }
+
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError> {
         let jobs = jobs.to_vec();
         self.write(move |write| {
@@ -276,6 +281,26 @@ fn replay(write: &mut Write<'_>, job: &JobKey) -> Result<bool, Failure> {
         }
         JobKey::Page(url) => queue::replay(write, Kind::Page, url.as_str()),
     }
+}
+
+fn page_job(read: &Read<'_>, page: &PageUrl) -> Result<Option<PageJob>, Failure> {
+    let Some((_, entry)) = job_row::load(read.connection, Kind::Page, page.as_str())? else {
+        return Ok(None);
+    };
+    let left = entry.at.map_or(0, |at| at - read.now);
+    let left = Duration::from_micros(u64::try_from(left).unwrap_or_default());
+    let state = match (entry.error, entry.held) {
+        (Some(error), _) => PageJobState::Dead { error },
+        (None, Some(_)) => PageJobState::Claimed { lease: left },
+        (None, None) => PageJobState::Waiting { due_in: left },
+    };
+    let no_work = || Failure::unreadable(format!("the job for {page} has no work"));
+    Ok(Some(PageJob {
+        work: entry.work.ok_or_else(no_work)?,
+        state,
+        attempts: entry.attempt,
+        again: entry.again.is_some(),
+    }))
 }
 
 fn depth(read: &Read<'_>) -> Result<QueueDepth, Failure> {

@@ -1,8 +1,8 @@
 //! Receipts, and the senders' reports: what is stored as JSON and found by its name.
 
 use isr_core::{
-    Cursor, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, SenderId, SenderReport,
-    SenderState, Timestamp,
+    Collected, Cursor, Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, SenderId,
+    SenderReport, SenderState, Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -126,8 +126,8 @@ pub(super) fn not_given_up(write: &Write<'_>, id: &RevalidationId) -> Result<(),
 }
 
 /// Removes some of the receipts that have ended longer ago than they are kept, and the jobs of those that
-/// were given up on. Answers with how many of each there were.
-pub(super) fn collect(write: &mut Write<'_>) -> Result<(u64, u64), Failure> {
+/// were given up on.
+pub(super) fn collect(write: &mut Write<'_>) -> Result<Collected, Failure> {
     let keep = write.options.keep_receipts;
     let forgotten: Vec<String> = {
         let mut delete = write.connection.prepare_cached(
@@ -147,8 +147,13 @@ pub(super) fn collect(write: &mut Write<'_>) -> Result<(u64, u64), Failure> {
          (SELECT sequence FROM receipt WHERE finished <= ? ORDER BY finished LIMIT ?)",
     )?;
     let removed = delete.execute((write.now - micros(keep), COLLECTED_AT_ONCE))?;
-    let given_up = forgotten.len() as u64;
-    Ok((removed as u64 + given_up, given_up))
+    let (removed, given_up) = (removed as u64, forgotten.len() as u64);
+    Ok(Collected {
+        receipts: removed + given_up,
+        given_up,
+        more: removed.max(given_up) == COLLECTED_AT_ONCE.unsigned_abs(),
+        ..Collected::default()
+    })
 }
 
 /// Notes what a sender says of itself.

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    Bind, BindOutcome, Generation, JobStore, Mode, PageUrl, Receipt, RevalidateOptions, Secret,
-    Source, Store, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId, tag,
+    Bind, BindOutcome, Generation, JobStore, Leave, Mode, PageUrl, Receipt, RevalidateOptions,
+    Secret, Source, Store, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId,
+    tag,
 };
 use isr_graph::{RedisOptions, RedisStore};
 use isr_testkit::{RedisServer, StoreFixture};

@@ -173,3 +173,36 @@ async fn every_prefix_that_concerns_a_page_supersedes_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn one_collection_removes_every_receipt_that_is_kept_no_longer() {
+    const MANY: usize = 600;
+    let server = RedisServer::start().await;
+    let second = Duration::from_secs(1);
+    let store = open(RedisOptions {
+        keep_receipts: second,
+        ..options(&server)
+    });
+    let worker = WorkerId("w".into());
+    for n in 0..MANY {
+        let made = receipt([Target::Tag(tag("t", n as u64))]);
+        store.invalidate(made).await.unwrap();
+        let claimed = store.claim_revalidations(&worker, 1, 60 * second).await;
+        let claimed = claimed.unwrap().remove(0);
+        let left = store.leave(&claimed.claim, &claimed.work, &Leave::Done);
+        left.await.unwrap();
+    }
+    let over = store.time().await.unwrap().after(2 * second);
+    while store.time().await.unwrap() < over {
+        tokio::time::sleep(second / 50).await;
+    }
+    let mut removed = 0;
+    loop {
+        let collected = store.collect_garbage(10_000).await.unwrap();
+        removed += collected.receipts;
+        if !collected.more {
+            break;
+        }
+    }
+    assert_eq!(removed, MANY as u64);
+}

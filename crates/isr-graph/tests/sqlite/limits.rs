@@ -1,12 +1,14 @@
 //! What is bounded, and what is not written.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
-use isr_core::{Bind, StoreError, TagGraph};
+use isr_core::{Bind, Claimed, JobStore, Leave, StoreError, TagGraph};
 use isr_graph::{SqliteOptions, SqliteStore};
+use isr_testkit::HandClock;
 use isr_testkit::store_suite::make::{
-    bind, bind_one, generation, page, pages_of, receipt_for, revalidate, set, tags_of,
+    HOUR, bind, bind_one, generation, page, pages_of, receipt_for, revalidate, set, tags_of, worker,
 };
 use rusqlite::Connection;
 
@@ -241,6 +243,48 @@ async fn a_call_that_fails_in_the_middle_leaves_each_page_bound_or_not() {
     let outcomes = bind_posts(&store, 0, PAGES).await.unwrap();
     assert!(outcomes.iter().all(isr_core::BindOutcome::is_bound));
     assert_eq!(pages_of(&store, "posts").await.len() as u64, PAGES);
+    drop(store);
+    assert_whole(&file(&directory));
+}
+
+#[tokio::test]
+async fn one_collection_removes_every_receipt_that_is_kept_no_longer() {
+    const MANY: u64 = 2_100;
+    let directory = tempfile::tempdir().unwrap();
+    let clock = HandClock::new();
+    let options = SqliteOptions {
+        keep_receipts: Duration::from_hours(2),
+        clock: Some(Arc::new(clock.clone())),
+        ..SqliteOptions::default()
+    };
+    let store = open(&directory, options).await;
+    for how in [Leave::Done, Leave::Dead] {
+        for _ in 0..MANY {
+            revalidate(&store, &["a"]).await;
+        }
+        let all = usize::try_from(MANY).unwrap();
+        let claimed = store.claim_revalidations(&worker("one"), all, HOUR).await;
+        for Claimed { claim, work, .. } in claimed.unwrap() {
+            store.leave(&claim, &work, &how).await.unwrap();
+        }
+    }
+    let removed = async |passed: Duration| {
+        clock.advance(passed);
+        let (mut receipts, mut given_up) = (0, 0);
+        loop {
+            let collected = store.collect_garbage(10_000).await.unwrap();
+            receipts += collected.receipts;
+            given_up += collected.given_up;
+            if !collected.more {
+                return (receipts, given_up);
+            }
+        }
+    };
+    assert_eq!(removed(HOUR).await, (0, 0));
+    assert_eq!(removed(2 * HOUR).await, (MANY, 0));
+    assert_eq!(store.depth().await.unwrap().dead, MANY);
+    assert_eq!(removed(30 * 24 * HOUR).await, (MANY, MANY));
+    assert_eq!(store.depth().await.unwrap().dead, 0);
     drop(store);
     assert_whole(&file(&directory));
 }

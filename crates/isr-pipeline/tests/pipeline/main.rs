@@ -4,6 +4,7 @@
 
 mod beginnings;
 mod each_once;
+mod page_histories;
 mod phases;
 mod planning;
 mod recaching;

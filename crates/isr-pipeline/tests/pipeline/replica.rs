@@ -30,7 +30,7 @@ async fn repeat_of(world: &World, receipt: &Receipt) -> Option<Receipt> {
 /// Whoever was rendered in the meantime is superseded, and every tier has been purged of it.
 async fn assert_repeated_once(world: &World, receipt: &Receipt) {
     assert_eq!(number(world).await, 2);
-    assert_eq!(receipts(&world).await.len(), 2);
+    assert_eq!(receipts(world).await.len(), 2);
     let repeat = repeat_of(world, receipt).await.unwrap();
     assert!(repeat.settled);
     assert_eq!(repeat.targets, receipt.targets);

@@ -117,6 +117,9 @@ fn look() -> impl Strategy<Value = Look> {
         (aim(), limit()).prop_map(|(target, limit)| Look::UrlsFor { target, limit }),
         (when(), limit()).prop_map(|(after, limit)| Look::News { after, limit }),
         when().prop_map(|at| Look::Outstanding { at }),
+        select(&PAGES).prop_map(Look::Standing),
+        (select(&PAGES), limit()).prop_map(|(page, limit)| Look::History { page, limit }),
+        select(&PAGES).prop_map(Look::PageJob),
     ]
 }
 

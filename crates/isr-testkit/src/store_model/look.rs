@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use isr_core::{
     Cursor, Generation, PageWork, Partition, Position, Receipt, ReceiptFilter, RevalidateOptions,
-    SenderState, StoreError, Target,
+    SenderState, Standing, StoreError, Tag, Target,
 };
 
-use super::operation::{Aim, Look, Wanted, When};
+use super::operation::{Aim, Look, TAGS, Wanted, When};
 use super::side::{Side, id, page, targets};
 use crate::store_suite::make;
 
@@ -36,6 +36,19 @@ impl Side {
             }
             Look::TagsFor(url) => self.tags_for(url).await,
             Look::UrlsFor { target, limit } => self.urls_for(target, *limit).await,
+            Look::Standing(url) => self.standing(url).await,
+            Look::History { page, limit } => self.history(page, *limit).await,
+            Look::PageJob(url) => {
+                let job = self.store.page_job(&page(url)).await?;
+                let Some(job) = job else {
+                    return Ok("nothing to do".to_owned());
+                };
+                let work = self.show_work(&job.work);
+                Ok(format!(
+                    "{work}, {:?}, tried {}, again: {}",
+                    job.state, job.attempts, job.again
+                ))
+            }
             Look::News { after, limit } => self.news(*after, *limit).await,
             Look::Outstanding { at } => {
                 let position = self.position(*at).await?;
@@ -148,6 +161,44 @@ impl Side {
             }
         }
         Ok("the walk does not end".to_owned())
+    }
+
+    async fn standing(&self, url: &str) -> Result<String, StoreError> {
+        let tags: Vec<Tag> = TAGS.iter().map(|text| make::tag(text)).collect();
+        let found = self.store.standing(&page(url), &tags).await?;
+        let Standing {
+            current,
+            targets,
+            floor,
+        } = found;
+        Ok(format!(
+            "{targets:?} behind {floor:?} at {}",
+            self.show(current)
+        ))
+    }
+
+    async fn history(&self, url: &str, limit: usize) -> Result<String, StoreError> {
+        let (mut shown, mut before) = (Vec::new(), None);
+        for _ in 0..ROUNDS {
+            let some = self.store.history(&page(url), before, limit).await?;
+            if some.is_empty() {
+                return Ok(shown.join("\n"));
+            }
+            if some.len() > limit {
+                return Ok("more than were asked for".to_owned());
+            }
+            before = some.last().map(|heard| heard.number);
+            shown.extend(some.iter().map(|one| {
+                format!(
+                    "{} is {} of {:?}, {}",
+                    one.id,
+                    one.number,
+                    one.targets,
+                    one.mode.as_str()
+                )
+            }));
+        }
+        Ok("the history does not end".to_owned())
     }
 
     async fn news(&self, after: When, limit: usize) -> Result<String, StoreError> {

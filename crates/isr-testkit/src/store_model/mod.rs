@@ -268,6 +268,12 @@ fn looks() -> impl Iterator<Item = Look> {
     .chain(PAGES.iter().map(|page| Look::TagsFor(page)))
     .chain(walks.map(|target| Look::UrlsFor { target, limit: 3 }))
     .chain((0..3).map(|name| Look::Receipt(Name(name))))
+    .chain(PAGES.iter().map(|page| Look::PageJob(page)))
+    .chain(PAGES.iter().map(|page| Look::Standing(page)))
+    .chain([Look::History {
+        page: PAGES[0],
+        limit: 3,
+    }])
 }
 
 #[derive(Debug)]

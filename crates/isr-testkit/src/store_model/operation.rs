@@ -121,6 +121,14 @@ pub(super) enum Look {
     Outstanding {
         at: When,
     },
+    /// What would be judged by, were the page bound to all tags.
+    Standing(&'static str),
+    /// All of it, so much at a time.
+    History {
+        page: &'static str,
+        limit: usize,
+    },
+    PageJob(&'static str),
 }
 
 /// Which receipts are wanted; times are those since the case began.

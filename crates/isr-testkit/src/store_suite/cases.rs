@@ -5,5 +5,6 @@ pub use super::graph::*;
 pub use super::jobs::*;
 pub use super::judging::*;
 pub use super::listing::*;
+pub use super::looking::*;
 pub use super::news::*;
 pub use super::scheduling::*;

@@ -6,6 +6,7 @@ mod graph;
 mod jobs;
 mod judging;
 mod listing;
+mod looking;
 pub mod make;
 mod news;
 mod scheduling;
@@ -112,6 +113,9 @@ macro_rules! store_behaviour {
             a_time_that_has_passed_is_now,
             a_time_too_far_ahead_is_refused,
             many_are_begun_once_each_whoever_asks,
+            the_history_of_a_page_goes_back_from_the_newest,
+            a_page_stands_as_its_binds_are_judged,
+            what_is_to_be_done_for_a_page_is_known_at_every_stage,
             tokens_are_taken_in_turn_and_come_back,
             who_is_not_patient_takes_no_token,
             a_pause_holds_everybody_back_from_its_bucket_alone,

@@ -12,10 +12,11 @@ use axum::Router;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use isr_core::{
     Beginning, Bind, BindOutcome, Clock, Collected, Cursor, Dialect, Epoch, Event, Front, Fronting,
-    GraphStatistics, JobStore as _, News, PageTags, PageUrl, PageWork, Position, Receipt, Recorder,
-    RevalidateOptions, RevalidationId, Revalidator, Secret, Sender, SenderId, SenderOptions,
-    SenderReport, SenderState, SiteOrigin, Source, StoreError, Tag, TagGraph, TagHeader, Target,
-    Targets, Timestamp, UrlChunk, UrlRules, WarmupKey, WorkerId, build_tag,
+    GraphStatistics, Heard, JobStore as _, News, PageTags, PageUrl, PageWork, Position, Receipt,
+    Recorder, RevalidateOptions, RevalidationId, Revalidator, Secret, Sender, SenderId,
+    SenderOptions, SenderReport, SenderState, SiteOrigin, Source, Standing, StoreError, Tag,
+    TagGraph, TagHeader, Target, Targets, Timestamp, UrlChunk, UrlRules, WarmupKey, WorkerId,
+    build_tag,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_testkit::HandClock;
@@ -294,6 +295,17 @@ impl TagGraph for Graph {
         unreachable!("{ONLY_BINDS}")
     }
     async fn news_since(&self, _: &Position, _: usize) -> Result<News, StoreError> {
+        unreachable!("{ONLY_BINDS}")
+    }
+    async fn standing(&self, _: &PageUrl, _: &[Tag]) -> Result<Standing, StoreError> {
+        unreachable!("{ONLY_BINDS}")
+    }
+    async fn history(
+        &self,
+        _: &PageUrl,
+        _: Option<u64>,
+        _: usize,
+    ) -> Result<Vec<Heard>, StoreError> {
         unreachable!("{ONLY_BINDS}")
     }
     async fn report(&self, _: &SenderReport) -> Result<(), StoreError> {

@@ -9,9 +9,10 @@ local TRIM = 100
 local id, remembered, receipt = ARGV[2], tonumber(ARGV[4]), ARGV[6]
 local targets = #ARGV - 7
 local is_home = receipt ~= ''
+local begins, made = ARGV[7] == 'due', 0
 
 if is_home then
-  local known, begins = receipt_get(id), ARGV[7] == 'due'
+  local known = receipt_get(id)
   -- Taking it out of what is scheduled is what lets it happen once.
   local at = begins and tonumber(call('ZSCORE', P .. 'rs', id) or 'inf')
   if begins and at <= milliseconds then
@@ -56,11 +57,16 @@ end
 
 if is_home then
   call('HSET', P .. 'r:' .. id, 'receipt', receipt, 'numbers', EPOCH .. ' ' .. S.number)
-  call('ZADD', P .. 'ri', 'NX', milliseconds, id)
+  if begins then
+    made = tonumber(call('ZSCORE', P .. 'ri', id) or milliseconds)
+  else
+    made = milliseconds
+    call('ZADD', P .. 'ri', made, id)
+  end
   push('r', id, '', milliseconds)
 else
   -- The home partition remembers the numbers for as long as the receipt; this is for the time until then.
   call('SET', P .. 'b:' .. id, S.number, 'EX', 3600)
 end
 save_state()
-return { S.number, '', '', is_home and tonumber(call('ZSCORE', P .. 'ri', id)) or 0 }
+return { S.number, '', '', made }
