@@ -101,7 +101,7 @@ CREATE TABLE IF NOT EXISTS scheduled (at INTEGER NOT NULL, receipt TEXT NOT NULL
 ";
 
 /// And columns, which releases that do not know them leave as they are.
-const ADDED_COLUMNS: [(&str, &str, &str); 3] = [
+const ADDED_COLUMNS: [(&str, &str, &str); 4] = [
     ("state", "scheduled", "INTEGER NOT NULL DEFAULT 0"),
     // Of a file that was used before, nobody has to be told that it was made.
     ("state", "beginning", "INTEGER NOT NULL DEFAULT 0"),
