@@ -16,7 +16,8 @@ pub struct WorkerOptions {
     pub lease: Duration,
     /// How often the queue is looked at when nobody says that there is something in it. Default: 250 ms.
     pub idle_poll: Duration,
-    /// How long a purge call is kept open for other revalidations to join. Default: 100 ms.
+    /// How long a purge call is kept open for other revalidations to join, where another was made a moment ago;
+    /// the first after a while is kept open for 20 ms at the most. Default: 100 ms.
     pub coalesce: Duration,
     /// Purges single pages once more after this delay, for tiers that re-cache among themselves. What a
     /// revalidation purges, its own options say. Default: none.

@@ -13,6 +13,10 @@ use super::call::{Answered, CallOptions, Caller, Ended, STORE_AWAY};
 use super::queue::{Queue, Reservation, Sort, Ticket};
 use super::{Order, Outcome, TierClient};
 
+/// How long the first call after a while is kept open: whoever saves one thing often saves another within
+/// some milliseconds, and a single change should not have to wait for a storm that does not come.
+const QUIET_WINDOW: Duration = Duration::from_millis(20);
+
 /// Serves one tier's clients.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
@@ -22,6 +26,8 @@ pub(crate) struct Dispatcher {
     open: HashMap<Ticket, Open>,
     next_ticket: Ticket,
     queues: Vec<Queue>,
+    /// When the last call of each sort was made.
+    made: Vec<(Sort, Duration)>,
     calls: JoinSet<Ended>,
 }
 
@@ -58,6 +64,7 @@ impl Dispatcher {
             open: HashMap::new(),
             next_ticket: 0,
             queues: Vec::new(),
+            made: Vec::new(),
             calls: JoinSet::new(),
         };
         (TierClient { tier, orders }, dispatcher)
@@ -109,11 +116,23 @@ impl Dispatcher {
             };
             let known = self.queues.iter().position(|queue| queue.sort == sort);
             let index = known.unwrap_or_else(|| {
-                let queue = Queue::new(sort, order.position.clone(), now);
+                let open_until = now + self.window_of(sort, now);
+                let queue = Queue::new(sort, order.position.clone(), open_until);
                 self.queues.push(queue);
                 self.queues.len() - 1
             });
             self.queues[index].push(target, ticket, &order.position);
+        }
+    }
+
+    /// How long a call is kept open for others: shortly where it was quiet, and as long as may be in a storm.
+    fn window_of(&self, sort: Sort, now: Duration) -> Duration {
+        let window = self.caller.options.window;
+        let last = self.made.iter().find(|(made, _)| *made == sort);
+        if last.is_none_or(|&(_, at)| now >= at + window) {
+            window.min(QUIET_WINDOW)
+        } else {
+            window
         }
     }
 
@@ -159,9 +178,8 @@ impl Dispatcher {
     /// When a queue's next call may be made; `None` for now.
     async fn ready_at(&mut self, index: usize) -> Option<Duration> {
         let queue = &self.queues[index];
-        let opens_until = queue.since + self.caller.options.window;
-        if opens_until > self.caller.clock.now() && !queue.is_full(self.can()) {
-            return Some(opens_until);
+        if queue.open_until > self.caller.clock.now() && !queue.is_full(self.can()) {
+            return Some(queue.open_until);
         }
         if let Some(reserved) = queue.reserved {
             return Some(reserved.ready_at);
@@ -194,6 +212,12 @@ impl Dispatcher {
             .map_or(usize::MAX, |reserved| reserved.items);
         let items = queue.next_items(can).min(most);
         let load = queue.take(can, most);
+        let sort = queue.sort;
+        let now = self.caller.clock.now();
+        // Of earlier histories there is nothing more to come.
+        self.made
+            .retain(|(made, _)| *made != sort && made.epoch == sort.epoch);
+        self.made.push((sort, now));
         // What stays waits no longer than it has: it was there when the window closed.
         self.calls
             .spawn(self.caller.clone().make(load, limit, items));

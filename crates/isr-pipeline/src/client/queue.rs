@@ -26,8 +26,8 @@ pub(super) struct Queue {
     asked_by: HashMap<Target, Vec<Ticket>>,
     /// Covers everything that waits.
     position: Position,
-    /// When the first of them came.
-    pub(super) since: Duration,
+    /// Until when others may join the next call.
+    pub(super) open_until: Duration,
     /// From when on the next call may be made, and how many items it may have.
     pub(super) reserved: Option<Reservation>,
 }
@@ -49,13 +49,13 @@ pub(super) struct Load {
 }
 
 impl Queue {
-    pub(super) fn new(sort: Sort, position: Position, since: Duration) -> Self {
+    pub(super) fn new(sort: Sort, position: Position, open_until: Duration) -> Self {
         Self {
             sort,
             waiting: VecDeque::new(),
             asked_by: HashMap::new(),
             position,
-            since,
+            open_until,
             reserved: None,
         }
     }
