@@ -4,8 +4,11 @@
 //! tiers may go on with copies that a lost revalidation should have removed, or of pages that the store has
 //! never heard of.
 
+use std::time::Duration;
+
 use isr_core::{
-    Beginning, Mode, Receipt, RevalidateOptions, RevalidationId, Source, Store, StoreError, Targets,
+    Beginning, Epoch, Mode, Receipt, RevalidateOptions, RevalidationId, SenderOptions, Source,
+    Store, StoreError, Targets,
 };
 
 /// What becomes of copies on tiers that know nothing of the store's history, when that begins anew.
@@ -20,16 +23,28 @@ pub enum OnHistoryLost {
     PurgeAll,
 }
 
+/// How long after it was noticed a beginning is dealt with: every sender that lives has reported to the new history
+/// by then, so what it had on its way is found again by whatever is purged.
+pub(crate) const GRACE: Duration = SenderOptions::LEASE;
+
 /// Deals with the beginning of a history if nobody has. Whoever crashes meanwhile, or does it at the same time,
-/// does it under the same name, so it happens once.
+/// does it under the same name, so it happens once. `noticed` is kept between two looks.
 pub(crate) async fn deal_with_beginning(
     store: &dyn Store,
     policy: OnHistoryLost,
     usual: &RevalidateOptions,
+    now: Duration,
+    noticed: &mut Option<(Epoch, Duration)>,
 ) -> Result<(), StoreError> {
     let Some(beginning) = store.beginning().await? else {
         return Ok(());
     };
+    if noticed.is_none_or(|(epoch, _)| epoch != beginning.epoch) {
+        *noticed = Some((beginning.epoch, now));
+    }
+    if noticed.is_none_or(|(_, at)| now < at + GRACE) {
+        return Ok(());
+    }
     match policy {
         OnHistoryLost::PurgeAll => purge_all(store, beginning, usual).await?,
         OnHistoryLost::AgeOut if beginning.lost => tracing::error!(

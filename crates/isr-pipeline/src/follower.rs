@@ -109,14 +109,17 @@ impl Follower {
             known.is_some_and(|known| known.covers(position))
         };
         while !knows() {
+            let before = self.sender.known();
             let step = self.step().await;
             // What else there was to do is done again with the next step.
             if knows() {
                 break;
             }
             step?;
-            // One that is of another epoch even now is never covered: its history is gone.
-            if self.sender.known().map(|known| known.epoch) != Some(position.epoch) {
+            // One that is of another epoch even now is never covered: its history is gone. Nor is one that
+            // asking brings nobody nearer to.
+            let after = self.sender.known();
+            if after == before || after.map(|it| it.epoch) != Some(position.epoch) {
                 break;
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    Clock, Cursor, Event, Recorder, RevalidateOptions, SenderId, Store, StoreError, Tier,
+    Clock, Cursor, Epoch, Event, Recorder, RevalidateOptions, SenderId, Store, StoreError, Tier,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,17 @@ pub struct Housekeeper {
     recorder: Arc<dyn Recorder>,
     on_history_lost: OnHistoryLost,
     usual: RevalidateOptions,
+}
+
+/// What is kept between two looks.
+#[derive(Debug, Default)]
+struct Notes {
+    /// When each sender was first seen dead from here.
+    dead: HashMap<SenderId, Duration>,
+    /// How far dead letters have been looked at.
+    looked_at: Option<Cursor>,
+    /// A history that has begun, and when that was first seen from here.
+    beginning: Option<(Epoch, Duration)>,
 }
 
 impl Housekeeper {
@@ -67,9 +78,9 @@ impl Housekeeper {
 
     /// Keeps house until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let (mut dead, mut looked_at) = (HashMap::new(), None);
+        let mut notes = Notes::default();
         for look in 0_u32.. {
-            if let Err(error) = self.round(look, &mut dead, &mut looked_at).await {
+            if let Err(error) = self.round(look, &mut notes).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "cannot look after the store"
@@ -86,16 +97,12 @@ impl Housekeeper {
         }
     }
 
-    async fn round(
-        &self,
-        look: u32,
-        dead: &mut HashMap<SenderId, Duration>,
-        looked_at: &mut Option<Cursor>,
-    ) -> Result<(), StoreError> {
-        deal_with_beginning(&*self.store, self.on_history_lost, &self.usual).await?;
+    async fn round(&self, look: u32, notes: &mut Notes) -> Result<(), StoreError> {
+        let (policy, now) = (self.on_history_lost, self.clock.now());
+        deal_with_beginning(&*self.store, policy, &self.usual, now, &mut notes.beginning).await?;
         self.look().await?;
-        self.dismiss_the_long_dead(dead).await?;
-        replay_for_tiers_that_are_back(&*self.store, &self.tiers, looked_at).await?;
+        self.dismiss_the_long_dead(&mut notes.dead).await?;
+        replay_for_tiers_that_are_back(&*self.store, &self.tiers, &mut notes.looked_at).await?;
         if look.is_multiple_of(LOOKS_PER_COLLECTION) {
             self.collect().await?;
         }

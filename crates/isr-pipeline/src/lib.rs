@@ -28,6 +28,7 @@ mod follower;
 mod gathered;
 mod housekeeping;
 mod intake;
+mod introductions;
 mod last_word;
 mod options;
 mod outage;

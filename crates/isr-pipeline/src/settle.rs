@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use isr_core::{Event, Milestone, Phase, Position, SenderState, TierState};
+use isr_core::{Epoch, Event, Milestone, Phase, Position, SenderState, TierState};
 
 use crate::revalidation::{Run, Stop};
 
@@ -46,6 +46,7 @@ impl Run {
     /// sender that was not clean sends the revalidation back to purging.
     async fn nothing_in_flight(&mut self) -> Result<(), Stop> {
         let position = self.position_to_settle().await?;
+        self.senders_are_known(position.epoch).await?;
         let store = &self.shared.parts.store;
         let senders = store.senders().await?;
         let unclean = senders
@@ -76,6 +77,24 @@ impl Run {
             return Err(self.look_later());
         }
         Ok(())
+    }
+
+    /// Goes on once every sender has had the time to report to a store that may have forgotten it. Some may have
+    /// died meanwhile, so everything is purged again then.
+    async fn senders_are_known(&mut self, epoch: Epoch) -> Result<(), Stop> {
+        let parts = &self.shared.parts;
+        let introductions = &self.shared.introductions;
+        let Some(left) = introductions
+            .last(&*parts.store, &*parts.clock, epoch)
+            .await?
+        else {
+            return Ok(());
+        };
+        tracing::info!(receipt = %self.receipt.id, "the store may have forgotten senders: purging again");
+        self.receipt.progress.repeated = false;
+        self.purge_foreign_tiers_again();
+        self.receipt.phase = Phase::Purging;
+        Err(Stop::Later(left + self.settling_time()))
     }
 
     fn look_later(&mut self) -> Stop {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::WorkerOptions;
 use crate::client::{CallOptions, Dispatcher, TierClient};
 use crate::done::Done;
+use crate::introductions::Introductions;
 use crate::last_word::last_word;
 use crate::outage::Outage;
 use crate::pages::Pages;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) options: WorkerOptions,
     pub(crate) done: Done,
+    pub(crate) introductions: Introductions,
     /// Nearest the origin first.
     pub(crate) tiers: Vec<TierClient>,
     /// Revalidations that look for their pages at once.
@@ -100,6 +102,7 @@ impl Worker {
                 parts,
                 options,
                 done: Done::new(),
+                introductions: Introductions::default(),
                 tiers,
                 walks: Semaphore::new(WALKS),
             }),

@@ -1,5 +1,6 @@
 //! The store comes back with an older state, and what is done about that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{Mode, RevalidateOptions, Targets};
@@ -9,13 +10,19 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::fault::Fault;
-use crate::random::stream;
+use crate::random::{below, stream};
 use crate::rule::Rule;
 use crate::world::World;
 
 /// How long after a loss everything is purged: every sender of before has reported again by then, or cannot,
 /// and has ended what it sent (its lease is 5 s); and what it sent has been stored.
 const PURGED_AFTER: Duration = Duration::from_secs(9);
+
+/// How much of the last is lost by a store that writes its changes down a moment later, in milliseconds.
+const LAST_MOMENT: u64 = 150;
+
+/// How much longer those are cut off who hear nothing of the last moment.
+const SINCE_THEN: Duration = Duration::from_millis(100);
 
 /// What is known of earlier states of the store, and chosen for when it loses the last one.
 #[derive(Debug)]
@@ -53,25 +60,35 @@ impl Loss {
 
 impl World {
     pub(crate) fn lose_history(&mut self, random: &mut StdRng) {
-        let is_empty = random.random_bool(0.5);
+        let kind = random.random_range(0..4);
+        let soon = below(random, LAST_MOMENT);
         if !self.net.strikes(Fault::LostHistory, true) {
             return;
         }
-        let what = if is_empty {
-            "nothing"
-        } else {
-            "an older state"
+        let (store, loss) = (&self.net.store, &self.loss);
+        let (what, state) = match kind {
+            0 => ("nothing", loss.empty.clone()),
+            1 => ("an older state", loss.backup.clone()),
+            _ => ("all but the last moment", store.snapshot()),
         };
-        self.note(format_args!("the store comes back with {what}"));
-        let loss = &mut self.loss;
-        let store = &self.net.store;
-        store.restore(if is_empty { &loss.empty } else { &loss.backup });
-        if self.net.rules.hold(Rule::NewEpoch) {
-            store.begin_epoch();
+        self.note(format_args!("the store is going to come back with {what}"));
+        if kind > 1 {
+            // Some hear nothing of the last moment.
+            self.cut_some_off(random, soon + SINCE_THEN);
+            self.change(random);
+            self.revalidate(random);
         }
-        let purge_at = Instant::now() + PURGED_AFTER;
-        self.net.truth.lose_history(purge_at);
-        loss.purge_at = Some(purge_at).filter(|_| loss.purge_all);
+        let purge_at = Instant::now() + soon + PURGED_AFTER;
+        self.loss.purge_at = Some(purge_at).filter(|_| self.loss.purge_all);
+        let net = Arc::clone(&self.net);
+        tokio::spawn(async move {
+            tokio::time::sleep(soon).await;
+            net.store.restore(&state);
+            if net.rules.hold(Rule::NewEpoch) {
+                net.store.begin_epoch();
+            }
+            net.truth.lose_history(purge_at);
+        });
     }
 
     /// Has everything purged once that is due after a loss.

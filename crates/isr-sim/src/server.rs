@@ -205,18 +205,22 @@ impl Server {
         whole
     }
 
-    /// A page that would be served here as current, and is older than the newest data.
-    pub(crate) fn outdated(&self) -> Option<(usize, Data)> {
-        let truth = &self.net.truth;
-        let (site, newest) = (&truth.site, truth.data());
+    /// A page that would be served here as current, and is older than some data.
+    pub(crate) fn outdated(&self, newest: &Data) -> Option<(usize, Data)> {
+        let site = &self.net.truth.site;
         (0..site.pages()).find_map(|page| {
             let (generation, data) = self.stored(page)?;
             let verdict = self
                 .sender
                 .verdict(site.print(page), generation, &Memo::default());
-            let old = verdict == Verdict::Current && site.is_older(Copy { page, data }, &newest);
+            let old = verdict == Verdict::Current && site.is_older(Copy { page, data }, newest);
             old.then_some((page, data))
         })
+    }
+
+    /// The same for one that has heard from the store lately.
+    pub(crate) fn knows_better(&self, newest: &Data) -> Option<(usize, Data)> {
+        self.outdated(newest).filter(|_| !self.sender.is_behind())
     }
 
     /// A page that would be served here as current, from a history that is known here to be over.

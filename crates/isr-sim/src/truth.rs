@@ -61,6 +61,8 @@ struct State {
     /// The version of every datum from which on nothing may be older, since a receipt that says so is
     /// settled.
     settled: Data,
+    /// When the history was lost last, and how new everything was that had been revalidated by then.
+    lost: Option<(Instant, Data)>,
     /// Since the history was lost.
     recovering: Option<Recovering>,
     /// By tier and page.
@@ -386,13 +388,26 @@ impl Truth {
     /// The store has lost what it had taken. What tiers keep is right again once everything has been purged
     /// that is asked for from some moment on.
     pub(crate) fn lose_history(&self, from: Instant) {
+        self.journal.note(format_args!("the history is lost"));
         let mut state = self.state.lock();
+        let mut taken = Data::default();
+        let accepted = state.promises.iter().filter(|it| it.accepted.is_some());
+        accepted.for_each(|promise| raise(&mut taken, &promise.covers));
+        state.lost = Some((Instant::now(), taken));
         for promise in &mut state.promises {
             promise.void |= promise.accepted.is_some() && !promise.settled;
         }
         let settled = Data::default();
         let recovering = state.recovering.get_or_insert(Recovering { from, settled });
         recovering.from = from;
+    }
+
+    /// What nobody may serve as current who has heard from the store since it lost its history: anything
+    /// older than this. `None` while that may be nobody.
+    pub(crate) fn lost_since(&self, long: Duration) -> Option<Data> {
+        let lost = self.state.lock().lost;
+        lost.filter(|(at, _)| at.elapsed() >= long)
+            .map(|(_, data)| data)
     }
 
     /// What tiers keep counts as right again, rightly or not.

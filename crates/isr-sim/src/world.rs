@@ -34,6 +34,9 @@ const ROUNDS: u32 = 8_000;
 /// And how long a round takes.
 const ROUND: Duration = Duration::from_millis(50);
 
+/// Whoever has not heard from the store for this long knows that he is behind.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+
 /// The most requests that are answered at once.
 const MOST_REQUESTS: usize = 12;
 
@@ -153,6 +156,22 @@ impl World {
             let violation = Violation::new(violation::Kind::OldAtAnEdge, text);
             self.net.truth.wrong(violation);
         }
+        // Whoever renders from a replica that lags may read older data even now.
+        let lost = self.net.truth.lost_since(HEARD_WITHIN);
+        let lost = lost.filter(|_| self.net.lag.is_zero());
+        let older = lost.and_then(|lost| {
+            servers
+                .iter()
+                .find_map(|it| Some((it, it.knows_better(&lost)?)))
+        });
+        if let Some((server, (page, data))) = older {
+            let name = &server.host.name;
+            let text = format!(
+                "{name} serves page {page} of {data:?} from before a loss that it has heard of"
+            );
+            let violation = Violation::new(violation::Kind::OldAtAnEdge, text);
+            self.net.truth.wrong(violation);
+        }
     }
 
     fn happen(&mut self, random: &mut StdRng) {
@@ -227,7 +246,7 @@ impl World {
     }
 
     /// A datum changes, and somebody is going to revalidate it.
-    fn change(&mut self, random: &mut StdRng) {
+    pub(crate) fn change(&mut self, random: &mut StdRng) {
         let site = &self.net.truth.site;
         let datum = random.random_range(0..site.data);
         let second_purge = random.random_bool(0.1).then_some(millis(700));
@@ -275,7 +294,7 @@ impl World {
     }
 
     /// Somebody asks for the oldest revalidation that nobody has acknowledged, perhaps once more.
-    fn revalidate(&self, random: &mut StdRng) {
+    pub(crate) fn revalidate(&self, random: &mut StdRng) {
         let Some(receipt) = self.outbox.lock().first().cloned() else {
             return;
         };
@@ -327,6 +346,16 @@ impl World {
         if self.net.strikes(Fault::Partition, true) {
             self.note(format_args!("{} is cut off for {long:?}", host.name));
             host.cut_off(long);
+        }
+    }
+
+    /// Some processes cannot reach the store for a while.
+    pub(crate) fn cut_some_off(&self, random: &mut StdRng, long: Duration) {
+        for slot in &self.slots {
+            let drawn = random.random_bool(0.5);
+            if self.net.strikes(Fault::Partition, drawn) {
+                slot.process.host.cut_off(long);
+            }
         }
     }
 
@@ -425,7 +454,7 @@ impl World {
         let at_an_edge = || {
             let servers = self.servers.lock();
             servers.iter().find_map(|server| {
-                let (page, data) = server.outdated()?;
+                let (page, data) = server.outdated(&truth.data())?;
                 let name = &server.host.name;
                 let newest = truth.data();
                 let text = format!(

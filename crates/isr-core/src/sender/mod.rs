@@ -54,6 +54,12 @@ pub struct SenderOptions {
     pub lease: Duration,
 }
 
+impl SenderOptions {
+    /// How long after its last report others count a sender as dead, unless it is told otherwise: 5 s. So much later
+    /// every sender that may still share has reported to a store that had forgotten it.
+    pub const LEASE: Duration = Duration::from_secs(5);
+}
+
 impl Default for SenderOptions {
     /// An application behind no foreign tier, a quarter of a second behind at most, dead after 5 s.
     fn default() -> Self {
@@ -63,7 +69,7 @@ impl Default for SenderOptions {
             tracks: false,
             settling_time: Duration::from_secs(2),
             max_lag: Duration::from_millis(250),
-            lease: Duration::from_secs(5),
+            lease: Self::LEASE,
         }
     }
 }
