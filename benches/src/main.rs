@@ -10,6 +10,7 @@ mod cdn;
 mod graph_redis;
 mod graph_sqlite;
 mod processor;
+mod revalidations;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +30,8 @@ enum Measurement {
     CdnPart(cdn::Part),
     /// The store in Redis: binding, memory and resolving, beside a bare script and django-edge-isr.
     GraphRedis(graph_redis::Options),
+    /// Revalidations on Redis: how many are accepted, how soon a purge is called, and a tag of very many pages.
+    Revalidations(revalidations::Options),
     /// The embedded store: loading, binding, reading while it is written, its size on disk.
     GraphSqlite(graph_sqlite::Options),
 }
@@ -39,6 +42,7 @@ async fn main() -> anyhow::Result<()> {
         Measurement::Cdn(options) => cdn::run(options).await,
         Measurement::CdnPart(part) => cdn::run_part(part).await,
         Measurement::GraphRedis(options) => graph_redis::run(options).await,
+        Measurement::Revalidations(options) => revalidations::run(options).await,
         Measurement::GraphSqlite(options) => graph_sqlite::run(options).await,
     }
 }

@@ -26,6 +26,8 @@ enum Measurement {
     Cdn,
     /// The tag graph on Redis.
     GraphRedis,
+    /// Revalidations on Redis.
+    Revalidations,
     /// The embedded store.
     GraphSqlite,
 }
@@ -35,6 +37,7 @@ impl Measurement {
         match self {
             Self::Cdn => "cdn",
             Self::GraphRedis => "graph-redis",
+            Self::Revalidations => "revalidations",
             Self::GraphSqlite => "graph-sqlite",
         }
     }
@@ -43,7 +46,7 @@ impl Measurement {
     const fn features(self) -> &'static [&'static str] {
         match self {
             Self::Cdn => &["--features", "cloudfront"],
-            Self::GraphRedis | Self::GraphSqlite => &[],
+            Self::GraphRedis | Self::Revalidations | Self::GraphSqlite => &[],
         }
     }
 }

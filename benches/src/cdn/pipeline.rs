@@ -22,6 +22,7 @@ use super::clock::clock;
 use super::pages::{tag_of, tag_of_all};
 use super::services;
 use super::without_tags::WithoutTags;
+use crate::processor;
 
 /// How long a receipt may take to say what has happened.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -102,7 +103,7 @@ pub(super) async fn run(case: &Case, path: &Path, address: &str) -> anyhow::Resu
     Ok(Run {
         seconds: took.as_secs_f64(),
         least_calls,
-        peak_kib: peak_kib()?,
+        peak_kib: processor::peak_kib()?,
         processor: processor_seconds()?,
     })
 }
@@ -193,18 +194,6 @@ async fn check(
     ensure!(accepted >= all, "only {accepted} of {all} were purged");
     Ok(())
 }
-
-/// proc(5), `/proc/pid/status`.
-fn peak_kib() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kib
-        .context("Linux tells no peak of memory")?
-        .trim()
-        .parse()?)
-}
-
 fn processor_seconds() -> anyhow::Result<f64> {
     let time = crate::processor::processor_time();
     Ok(time.context("Linux tells no processor time")?.as_secs_f64())

@@ -14,9 +14,10 @@ use isr_core::Secret;
 use isr_graph::{RedisOptions, RedisStore};
 use isr_testkit::RedisServer;
 
-use self::ours::Ours;
+pub(crate) use self::ours::Ours;
 use self::peers::{FOUR_SETS, Peer, SETS_OF_A_PAGE, bare_script};
 use self::timer::Rate;
+pub(crate) use self::timer::Timer;
 
 /// What is measured.
 #[derive(Clone, Debug, Args)]

@@ -21,9 +21,9 @@ const CALLERS: u8 = 128;
 /// Pages in a chunk of a walk.
 const CHUNK: usize = 4000;
 
-pub(super) struct Ours<'a> {
-    pub(super) server: &'a RedisServer,
-    pub(super) store: Arc<RedisStore>,
+pub(crate) struct Ours<'a> {
+    pub(crate) server: &'a RedisServer,
+    pub(crate) store: Arc<RedisStore>,
 }
 
 impl Ours<'_> {
@@ -75,7 +75,7 @@ impl Ours<'_> {
         timer.rate_of(count)
     }
 
-    pub(super) async fn bind_to(&self, name: &str, count: u64) -> anyhow::Result<()> {
+    pub(crate) async fn bind_to(&self, name: &str, count: u64) -> anyhow::Result<()> {
         let position = self.store.position().await?;
         let tags = TagSet::try_from_iter([name.parse::<Tag>()?])?;
         for from in (0..count).step_by(usize::try_from(BATCH)?) {
@@ -117,17 +117,7 @@ impl Ours<'_> {
     /// Revalidates and resolves a tag while pages are bound, and prints how long the server was busy
     /// with single calls, by its own slow log.
     pub(super) async fn time_every_call(&self, name: &str, count: u64) -> anyhow::Result<()> {
-        cli(
-            self.server,
-            &[
-                "CONFIG",
-                "SET",
-                "slowlog-log-slower-than",
-                LOGGED_MICROSECONDS,
-            ],
-        )?;
-        cli(self.server, &["CONFIG", "SET", "slowlog-max-len", "100000"])?;
-        self.slow_log()?;
+        self.log_slow_calls()?;
         let began = Instant::now();
         let targets = Targets::new([Target::Tag(name.parse()?)])?;
         self.store
@@ -174,6 +164,25 @@ impl Ours<'_> {
     async fn collect_all(&self) -> anyhow::Result<()> {
         while self.store.collect_garbage(10_000).await?.more {}
         Ok(())
+    }
+
+    /// Lets the server note from now on which calls took long.
+    pub(crate) fn log_slow_calls(&self) -> anyhow::Result<()> {
+        for (name, value) in [
+            ("slowlog-log-slower-than", LOGGED_MICROSECONDS),
+            ("slowlog-max-len", "100000"),
+        ] {
+            cli(self.server, &["CONFIG", "SET", name, value])?;
+        }
+        self.slow_log().map(drop)
+    }
+
+    /// The longest call of a script since then, and how many took more than 5 ms.
+    pub(crate) fn longest_call(&self) -> anyhow::Result<(Duration, usize)> {
+        let (calls, _) = self.slow_log()?;
+        let longest = calls.last().copied().unwrap_or_default();
+        let above = calls.iter().filter(|&&call| call > 5000).count();
+        Ok((Duration::from_micros(longest), above))
     }
 
     /// Of each call of a script since the last time that took long enough to be logged, how many

@@ -8,24 +8,24 @@ use super::peers::info;
 
 /// How fast something went.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     /// How many a second.
-    pub(super) per_second: f64,
+    pub(crate) per_second: f64,
     /// The server's processor time for each, in microseconds. It depends less than the rate on what
     /// else the machine does.
-    pub(super) server_microseconds: f64,
+    pub(crate) server_microseconds: f64,
 }
 
 /// Measures from its start on.
 #[derive(Debug)]
-pub(super) struct Timer<'a> {
+pub(crate) struct Timer<'a> {
     server: &'a RedisServer,
     began: Instant,
     processor: f64,
 }
 
 impl<'a> Timer<'a> {
-    pub(super) fn start(server: &'a RedisServer) -> anyhow::Result<Self> {
+    pub(crate) fn start(server: &'a RedisServer) -> anyhow::Result<Self> {
         let processor = processor_seconds(server)?;
         Ok(Self {
             server,
@@ -34,7 +34,7 @@ impl<'a> Timer<'a> {
         })
     }
 
-    pub(super) fn rate_of(self, count: u64) -> anyhow::Result<Rate> {
+    pub(crate) fn rate_of(self, count: u64) -> anyhow::Result<Rate> {
         let seconds = self.began.elapsed().as_secs_f64();
         let processor = processor_seconds(self.server)? - self.processor;
         let count = count as f64;

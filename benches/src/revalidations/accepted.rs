@@ -20,7 +20,10 @@ const SETTINGS: [(&str, &[&str]); 3] = [
 ];
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
-    println!("| revalidations of one tag, {} callers at once | accepted a second | server time each |", options.callers);
+    println!(
+        "| revalidations of one tag, {} callers at once | accepted a second | server time each |",
+        options.callers
+    );
     println!("| --- | --- | --- |");
     for (what, arguments) in SETTINGS {
         let server = RedisServer::start_with(arguments).await;

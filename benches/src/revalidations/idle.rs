@@ -27,7 +27,8 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         took.push(called.saturating_duration_since(began));
     }
     took.sort();
-    let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)].as_secs_f64() * 1e3;
+    let at =
+        |share: usize| took[(took.len() * share / 100).min(took.len() - 1)].as_secs_f64() * 1e3;
     println!("| from `revalidate` to the purge call, idle | median | p99 | longest |");
     println!("| --- | --- | --- | --- |");
     println!(

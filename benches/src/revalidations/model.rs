@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use isr_core::{
-    Ability, Capabilities, CdnConnector, Clock, ConnectorError, Finding, NoRecorder, PurgeBatch,
-    PurgeReceipt, Store, Tier,
+    Ability, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Finding, NoRecorder,
+    PurgeBatch, PurgeReceipt, Reference, Store, Tier,
 };
 use isr_pipeline::{Intake, Parts, TokioClock, Worker, WorkerOptions};
 use tokio::sync::{Notify, mpsc};
@@ -51,7 +51,7 @@ impl Model {
 
 #[async_trait]
 impl CdnConnector for Model {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "model"
     }
 
@@ -68,8 +68,12 @@ impl CdnConnector for Model {
         })
     }
 
-    async fn check(&self) -> Vec<Finding> {
-        Vec::new()
+    async fn poll(&self, _: &Reference) -> Result<Completion, ConnectorError> {
+        Ok(Completion::Complete) // it never gives a reference
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        Ok(Vec::new())
     }
 }
 
