@@ -63,11 +63,15 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         options.huge
     );
     println!("| --- | --- | --- | --- | --- | --- |");
+    let longest = if longest.is_zero() {
+        "below 0.1 ms".to_owned() // what takes less is not logged
+    } else {
+        format!("{:.2} ms", longest.as_secs_f64() * 1e3)
+    };
     println!(
-        "| {ITEMS} a call, no limit | {count} | {:.1} s | {:.0} MiB | {:.2} ms | {above} |",
+        "| {ITEMS} a call, no limit | {count} | {:.1} s | {:.0} MiB | {longest} | {above} |",
         purged.as_secs_f64(),
         processor::peak_kib()? as f64 / 1024.0,
-        longest.as_secs_f64() * 1e3,
     );
     Ok(())
 }

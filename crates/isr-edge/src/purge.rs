@@ -4,9 +4,10 @@ mod access;
 mod convention;
 mod forwarding_fields;
 
+use http::header::RETRY_AFTER;
 use http::request::Parts;
-use http::{Method, StatusCode};
-use isr_core::{Receipt, RevalidateOptions, Source, Target, Targets};
+use http::{HeaderValue, Method, StatusCode};
+use isr_core::{Receipt, RevalidateOptions, Source, StoreError, Target, Targets};
 
 use self::convention::{Aim, Wish};
 use crate::body::EdgeBody;
@@ -14,6 +15,9 @@ use crate::edge::Inner;
 use crate::fields::HopByHop;
 use crate::present::plain;
 use crate::visit::Errand;
+
+/// When to ask again where the queue is full, in seconds: it drains all the time.
+const ASK_AGAIN_AFTER: &str = "1";
 
 /// A refusal: its status, and what to do about it.
 type Refusal = (StatusCode, String);
@@ -38,7 +42,12 @@ pub(crate) async fn answer(inner: &Inner, parts: &Parts) -> http::Response<EdgeB
         }
         Err((status, reason)) => {
             let answer = serde_json::json!({ "error": reason });
-            plain(status, "application/json", format!("{answer}\n"))
+            let mut response = plain(status, "application/json", format!("{answer}\n"));
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                let soon = HeaderValue::from_static(ASK_AGAIN_AFTER);
+                response.headers_mut().insert(RETRY_AFTER, soon);
+            }
+            response
         }
     }
 }
@@ -57,7 +66,11 @@ async fn purge(inner: &Inner, parts: &Parts) -> Result<Receipt, Refusal> {
         .inspect(|_| inner.accepting.worked())
         .map_err(|error| {
             inner.accepting.failed(&error);
-            (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            let status = match error {
+                StoreError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            (status, error.to_string())
         })
 }
 

@@ -291,6 +291,18 @@ async fn a_purge_that_the_store_did_not_take_is_counted_by_whoever_asked_it() {
 }
 
 #[tokio::test]
+async fn a_purge_that_finds_the_queue_full_is_told_when_to_ask_again() {
+    let site = site().await;
+    site.store.set_full(true);
+    let answer = purge(&site, "/blog/1", &[]).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.field("retry-after"), "1");
+    site.store.set_full(false);
+    let answer = purge(&site, "/blog/1", &[]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_purge_is_taken_only_from_addresses_that_may() {
     let elsewhere = PurgeAccess::From(vec!["10.0.0.0/8".parse().unwrap()]);
     let rows = [

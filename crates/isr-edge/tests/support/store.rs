@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 pub(crate) struct FlakyStore {
     inner: MemoryStore,
     away: AtomicBool,
+    full: AtomicBool,
     /// Every bind that was answered.
     pub(crate) binds: Mutex<Vec<(Bind, BindOutcome)>>,
 }
@@ -26,12 +27,18 @@ impl FlakyStore {
         Self {
             inner,
             away: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             binds: Mutex::default(),
         }
     }
 
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Whether its queue takes no more.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
     }
 
     fn here(&self) -> Result<&MemoryStore, StoreError> {
@@ -85,6 +92,9 @@ impl TagGraph for FlakyStore {
     }
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::QueueFull { limit: 1 });
+        }
         self.here()?.invalidate(receipt).await
     }
 
