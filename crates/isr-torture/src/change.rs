@@ -20,9 +20,9 @@ use crate::truth::Promise;
 use crate::world::{World, name, own_path, tag};
 
 /// How many changes may wait for their revalidation to be accepted at once.
-pub(crate) const CHANGERS: u32 = 160;
+pub(crate) const CHANGERS: u32 = 400;
 /// How long an edge may take to accept one, before the other is asked.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 /// How long all of it may take, whatever is away: far longer than any fault.
 const BOUND: Duration = Duration::from_mins(2);
 

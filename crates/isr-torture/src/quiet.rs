@@ -15,7 +15,7 @@ use crate::watch::look_at;
 use crate::world::{self, PAGES};
 
 /// How long everything that was accepted may take to be done once nothing fails any more.
-const BOUND: Duration = Duration::from_mins(2);
+const BOUND: Duration = Duration::from_mins(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 const ROUND: Duration = Duration::from_millis(500);
 /// How often a page is looked at that may be served while it is revalidated, and the pause in between.
