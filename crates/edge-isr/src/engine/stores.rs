@@ -6,7 +6,9 @@ use isr_core::{Clock, Store};
 use isr_graph::{MemoryOptions, MemoryStore};
 
 use super::StartError;
-use crate::config::{Config, Durability, StoreConfig};
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+use crate::config::Durability;
+use crate::config::{Config, StoreConfig};
 
 /// The store of a site. Nothing is opened or connected yet: the first call that reaches it does that.
 pub(super) fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
