@@ -1,7 +1,6 @@
 //! moto, a third-party implementation of AWS's APIs, for one test.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::redis_server::free_port;
+use crate::ports::{free_port, loopback};
 
 /// The version of moto that is run: <https://pypi.org/project/moto/>.
 const VERSION: &str = "5.2.5";
@@ -39,7 +38,7 @@ impl MotoServer {
     pub async fn start(cache: &Path) -> Self {
         let python = installed(cache);
         for _ in 0..ATTEMPTS {
-            let port = free_port().await;
+            let port = free_port();
             let mut server = Self {
                 port,
                 process: spawn(&python, port),
@@ -54,7 +53,7 @@ impl MotoServer {
     /// Where it is.
     #[must_use]
     pub fn uri(&self) -> String {
-        format!("http://{}", address(self.port))
+        format!("http://{}", loopback(self.port))
     }
 
     async fn is_up(&mut self) -> bool {
@@ -72,7 +71,7 @@ impl MotoServer {
     }
 
     async fn answers(&self) -> std::io::Result<bool> {
-        let mut connection = TcpStream::connect(address(self.port)).await?;
+        let mut connection = TcpStream::connect(loopback(self.port)).await?;
         connection
             .write_all(b"GET /moto-api/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
             .await?;
@@ -134,8 +133,4 @@ fn run(command: &mut Command) {
          failed ({fault}); install Python's virtual environments (on Debian and Ubuntu: apt-get install \
          python3-venv) and see that pip reaches a package index"
     );
-}
-
-fn address(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }

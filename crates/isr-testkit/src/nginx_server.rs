@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::server_program::{ServerProgram, address};
+use crate::ports::loopback;
+use crate::server_program::ServerProgram;
 
 /// Where Debian puts the module that `proxy_cache_purge` comes from.
 const PURGE_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_cache_purge_module.so";
@@ -47,7 +48,7 @@ impl NginxServer {
         let mut program = ServerProgram::new("nginx", "nginx", log);
         let port = program
             .start(|port| {
-                let http = http(address(port), &folder.join("cache"));
+                let http = http(loopback(port), &folder.join("cache"));
                 let whole = format!(
                     "{load}{}http {{\naccess_log off;\n{}{http}\n}}\n",
                     head(&folder),
@@ -73,7 +74,7 @@ impl NginxServer {
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        address(self.port)
+        loopback(self.port)
     }
 
     /// The folder it caches in.

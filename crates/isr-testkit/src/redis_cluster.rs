@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::RedisServer;
-use crate::redis_server::free_port;
+use crate::ports::free_port;
 
 /// Slots of every Redis Cluster.
 const SLOTS: usize = 16_384;
@@ -50,7 +50,7 @@ impl RedisCluster {
         };
         let mut bus_ports = Vec::new();
         for _ in 0..masters + replicas {
-            let bus_port = free_port().await.to_string();
+            let bus_port = free_port().to_string();
             let mut all = vec!["--cluster-enabled", "yes"];
             all.extend(["--cluster-node-timeout", NODE_TIMEOUT]);
             all.extend(["--cluster-port", &bus_port]);

@@ -1,13 +1,15 @@
 //! A real Redis server for one test.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+
+use crate::ports::{free_port, loopback};
 
 /// Programs that will do, the first one found is taken.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
@@ -55,7 +57,7 @@ impl RedisServer {
             process: None,
         };
         for _ in 0..ATTEMPTS {
-            server.port = free_port().await;
+            server.port = free_port();
             if server.launch().await {
                 return server;
             }
@@ -220,7 +222,7 @@ impl RedisServer {
     }
 
     fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        loopback(self.port)
     }
 
     fn signal(&self, signal: &str) {
@@ -257,13 +259,4 @@ async fn read_string(answer: &mut BufReader<TcpStream>, length: Option<usize>) -
         .expect("the Redis server finishes its answer");
     bytes.truncate(length);
     bytes
-}
-
-/// A port of the loopback interface that nobody listened at a moment ago.
-pub(crate) async fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-    let address = listener.and_then(|listener| listener.local_addr());
-    address
-        .expect("the loopback interface has a free port")
-        .port()
 }

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+
+use crate::ports::{free_port, loopback};
 
 /// How often a server gets another port when somebody else took its port first.
 const ATTEMPTS: usize = 5;
@@ -49,7 +50,7 @@ impl ServerProgram {
     /// When it is not installed or does not come up.
     pub(crate) async fn start(&mut self, arguments: impl Fn(u16) -> Vec<OsString>) -> u16 {
         for _ in 0..ATTEMPTS {
-            let port = free_port().await;
+            let port = free_port();
             if self.launch(port, &arguments(port)).await {
                 return port;
             }
@@ -148,22 +149,10 @@ fn end(process: &mut Child) {
 /// Whether a server of HTTP is there: it says that this is no request.
 async fn answers(port: u16) -> bool {
     let ask = async {
-        let mut connection = TcpStream::connect(address(port)).await?;
+        let mut connection = TcpStream::connect(loopback(port)).await?;
         connection.write_all(b"?\r\n\r\n").await?;
         connection.read_u8().await
     };
     let answer = tokio::time::timeout(Duration::from_secs(5), ask).await;
     matches!(answer, Ok(Ok(b'H' | b'<')))
-}
-
-pub(crate) fn address(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
-}
-
-async fn free_port() -> u16 {
-    let listener = TcpListener::bind(address(0)).await;
-    let bound = listener.and_then(|listener| listener.local_addr());
-    bound
-        .expect("the loopback interface has a free port")
-        .port()
 }

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use tempfile::TempDir;
 
-use crate::server_program::{ServerProgram, address};
+use crate::ports::loopback;
+use crate::server_program::ServerProgram;
 
 /// How the configuration, which becomes a C program, is compiled.
 const COMPILER: &str = "cc_command=exec gcc -O0 -pthread -fpic -shared -o %o %s";
@@ -59,7 +60,7 @@ impl VarnishServer {
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        address(self.port)
+        loopback(self.port)
     }
 
     /// Ends the server. What it kept is gone.
@@ -86,7 +87,7 @@ impl VarnishServer {
             arguments.extend(["-F", "-j", "none", "-s", "default,16m"].map(OsString::from));
             // A test lasts no longer than an optimising compiler.
             arguments.extend(["-p".into(), COMPILER.into()]);
-            arguments.extend(["-a".into(), address(port).to_string().into()]);
+            arguments.extend(["-a".into(), loopback(port).to_string().into()]);
             arguments.extend(["-n".into(), folder.join("work").into()]);
             arguments.extend(["-f".into(), folder.join("site.vcl").into()]);
             arguments

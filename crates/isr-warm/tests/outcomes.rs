@@ -167,9 +167,10 @@ async fn a_server_that_asks_to_be_left_alone_is_up_to_a_limit() {
 
 #[tokio::test]
 async fn nobody_there_is_a_failure_to_connect() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound and never listened at: whoever connects is refused, and no other test is given the port.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = format!("http://{}", held.local_addr().unwrap());
     let crawl = crawl(options());
     let outcomes = crawl.crawler.warm(&[page("/", &address, None)]).await;
     assert_eq!(in_short(&outcomes[0]), "failed connect");

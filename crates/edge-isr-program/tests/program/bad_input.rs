@@ -68,7 +68,7 @@ async fn serving_needs_an_origin() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let address = nobody().await;
+    let address = nobody();
     let place = Place::new(&format!("[listen]\nadmin = \"{address}\"\n"));
     for command in [
         &["revalidate", "a"][..],
@@ -85,7 +85,7 @@ async fn a_server_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn without_a_server_a_store_that_cannot_be_asked_is_named() {
-    let (server, redis) = (nobody().await, nobody().await);
+    let (server, redis) = (nobody(), nobody());
     let stores = [
         ("kind = \"memory\"".to_owned(), "the memory store"),
         (String::new(), "no sqlite store at edge-isr-data"),
@@ -126,7 +126,7 @@ async fn a_command_line_that_makes_no_sense_is_refused() {
 
 #[tokio::test]
 async fn a_store_that_is_away_at_the_start_is_waited_for_unless_it_is_required() {
-    let (origin, redis) = (origin().await, nobody().await);
+    let (origin, redis) = (origin().await, nobody());
     let store = format!("[store]\nkind = \"redis\"\nurl = \"redis://{redis}\"\n");
     let place = Place::before(&origin, &store);
     let ended = place.run(&["serve", "--require-store"]).await;

@@ -178,8 +178,7 @@ pub(crate) async fn origin() -> String {
     format!("http://{address}")
 }
 
-/// An address of this machine where nobody listens.
-pub(crate) async fn nobody() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().to_string()
+/// An address of this machine where nobody listens, and nobody will.
+pub(crate) fn nobody() -> String {
+    isr_testkit::loopback(isr_testkit::free_port()).to_string()
 }
