@@ -1,9 +1,10 @@
 //! Watches what becomes of the revalidations.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -16,15 +17,18 @@ use crate::run::Run;
 const ROUND: Duration = Duration::from_millis(600);
 /// How many of the newest are looked at at once: as many as the API gives.
 const NEWEST: usize = 1000;
-/// How many older ones are asked for in a round.
-const OLDER: usize = 60;
+/// How many lists as long, of older ones, are looked at in a round: several times what is accepted meanwhile.
+const OLDER_LISTS: usize = 3;
+/// How many are asked for by themselves in a round, the oldest first: no list shows one that was lost.
+const OLDEST: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The most pages that visitors are sent to because something they show was settled a moment ago.
 const SUSPECTS: usize = 2000;
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct ReceiptList {
+struct ReceiptList {
     receipts: Vec<Receipt>,
+    next: Option<String>,
 }
 
 /// What the API says of a revalidation.
@@ -78,35 +82,60 @@ impl Calls {
 /// Looks at receipts until it is dropped.
 pub(crate) async fn watch(run: Arc<Run>) -> anyhow::Result<()> {
     let http = Http::new();
+    let mut older = None;
     for round in 0.. {
         tokio::time::sleep(ROUND).await;
-        look(&run, &http, round % EDGES, round).await;
+        let admin = run.stage.edges[round % EDGES].admin;
+        // One that does not answer is asked again next time.
+        if let Some(newest) = list(&run, &http, admin, None).await {
+            older = sweep(&run, &http, admin, older.or(newest.next)).await;
+            look_at_oldest(&run, &http, admin, round).await;
+        }
     }
     Ok(())
 }
 
-/// Looks once, by way of one edge. One that does not answer is asked again next time.
-async fn look(run: &Run, http: &Http, edge: usize, round: usize) {
-    let admin = run.stage.edges[edge].admin;
-    let open = run.truth.open();
-    let url = format!("http://127.0.0.1:{admin}/v1/receipts?limit={NEWEST}");
-    let Ok(Some(list)) = http.json::<ReceiptList>(&url, PATIENCE).await else {
-        return;
-    };
-    let listed: HashSet<Uuid> = list.receipts.iter().map(|it| it.id).collect();
+/// Goes on through the older receipts, as far as there are any that are not done. Says where to go on.
+async fn sweep(run: &Run, http: &Http, admin: u16, from: Option<String>) -> Option<String> {
+    let mut next = from;
+    for _ in 0..OLDER_LISTS {
+        let from = next.take()?;
+        // Of an edge that is away, nothing is known: the same list is asked for again.
+        let Some(found) = list(run, http, admin, Some(&from)).await else {
+            return Some(from);
+        };
+        let oldest_open = run.truth.open().into_iter().min()?;
+        // The ids tell the time.
+        let goes_on = found.receipts.iter().any(|it| it.id > oldest_open);
+        next = found.next.filter(|_| goes_on);
+    }
+    next
+}
+
+/// The newest receipts, or those after a cursor. `None` when the edge does not answer.
+async fn list(run: &Run, http: &Http, admin: u16, after: Option<&str>) -> Option<ReceiptList> {
+    let encoded = |it| utf8_percent_encode(it, NON_ALPHANUMERIC);
+    let after = after.map(|it| format!("&after={}", encoded(it)));
+    let after = after.unwrap_or_default();
+    let url = format!("http://127.0.0.1:{admin}/v1/receipts?limit={NEWEST}{after}");
+    let list = http.json::<ReceiptList>(&url, PATIENCE).await.ok()??;
     for receipt in &list.receipts {
         seen(run, receipt);
     }
-    let mut older: Vec<Uuid> = open.into_iter().filter(|it| !listed.contains(it)).collect();
-    older.sort_unstable();
-    // The oldest first, but also those behind some that wait for long.
-    let from = if round.is_multiple_of(2) || older.len() <= OLDER {
+    Some(list)
+}
+
+async fn look_at_oldest(run: &Run, http: &Http, admin: u16, round: usize) {
+    let mut open = run.truth.open();
+    open.sort_unstable();
+    // But also those behind some that wait for long.
+    let from = if round.is_multiple_of(2) || open.len() <= OLDEST {
         0
     } else {
-        (round * OLDER) % older.len()
+        (round * OLDEST) % open.len()
     };
-    for id in older.into_iter().skip(from).take(OLDER) {
-        if let Err(_away) = look_at(run, http, admin, id).await {
+    for id in open.into_iter().skip(from).take(OLDEST) {
+        if look_at(run, http, admin, id).await.is_err() {
             return;
         }
     }
