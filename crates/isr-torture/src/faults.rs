@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
+use parking_lot::Mutex;
+use tokio::sync::RwLockReadGuard;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::journal::{About, Journal};
-use crate::plan::{Fault, Planned, Who};
+use crate::plan::{Fault, Planned, Which, Who};
 use crate::stage::Stage;
 
 /// How long a killed process is spared by the next fault, so that it can come up.
@@ -19,17 +22,21 @@ const COMES_UP: Duration = Duration::from_millis(300);
 pub(crate) struct Counts(BTreeMap<&'static str, u64>);
 
 impl Counts {
-    fn count(&mut self, fault: &Fault) {
-        let kind = match fault {
-            Fault::Kill(Who::Redis, _) => "kills of redis",
+    fn count(&mut self, kind: &'static str) {
+        *self.0.entry(kind).or_default() += 1;
+    }
+
+    fn count_fault(&mut self, fault: &Fault) {
+        self.count(match fault {
+            Fault::Kill(Who::Redis(_), _) => "kills of redis",
             Fault::Kill(Who::Worker(_), _) => "kills of workers",
             Fault::Kill(Who::Edge(_), _) => "kills of edges",
             Fault::Stop(..) => "processes stopped",
             Fault::Cut(_) => "links cut",
             Fault::Refuse(..) => "links that refused",
             Fault::Stall(..) => "links stalled",
-        };
-        *self.0.entry(kind).or_default() += 1;
+            Fault::Move(_) => "partitions moved",
+        });
     }
 
     /// Kinds with their numbers.
@@ -45,12 +52,17 @@ pub(crate) async fn carry_out(
     journal: Arc<Journal>,
 ) -> anyhow::Result<Counts> {
     let started = Instant::now();
-    let mut counts = Counts::default();
+    let counts = Arc::new(Mutex::new(Counts::default()));
     let mut under_way = JoinSet::new();
     for Planned { at, fault } in plan {
         tokio::time::sleep_until(started + at).await;
-        counts.count(&fault);
-        under_way.spawn(happen(fault, Arc::clone(&stage), Arc::clone(&journal)));
+        counts.lock().count_fault(&fault);
+        let scene = Scene {
+            stage: Arc::clone(&stage),
+            journal: Arc::clone(&journal),
+            counts: Arc::clone(&counts),
+        };
+        under_way.spawn(happen(fault, scene));
         while let Some(ended) = under_way.try_join_next() {
             ended??;
         }
@@ -58,11 +70,46 @@ pub(crate) async fn carry_out(
     while let Some(ended) = under_way.join_next().await {
         ended??;
     }
-    Ok(counts)
+    Ok(std::mem::take(&mut *counts.lock()))
 }
 
-async fn happen(fault: Fault, stage: Arc<Stage>, journal: Arc<Journal>) -> anyhow::Result<()> {
+/// Where faults happen.
+struct Scene {
+    stage: Arc<Stage>,
+    journal: Arc<Journal>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+/// While a partition moves, the nodes of a cluster are left in peace.
+async fn undisturbed<'a>(
+    fault: &Fault,
+    stage: &'a Stage,
+    counts: &Mutex<Counts>,
+) -> Option<RwLockReadGuard<'a, ()>> {
+    let cluster = stage.cluster()?;
+    match fault {
+        Fault::Kill(Who::Redis(number), _) | Fault::Stop(Who::Redis(number), _) => {
+            let calm = cluster.calm.read().await;
+            if cluster.is_master(*number).await {
+                counts.lock().count("masters killed or stopped");
+            }
+            Some(calm)
+        }
+        Fault::Cut(Which::Node(_))
+        | Fault::Refuse(Which::Node(_), _)
+        | Fault::Stall(Which::Node(_), _) => Some(cluster.calm.read().await),
+        _ => None,
+    }
+}
+
+async fn happen(fault: Fault, scene: Scene) -> anyhow::Result<()> {
+    let Scene {
+        stage,
+        journal,
+        counts,
+    } = scene;
     let note = |text: String| journal.note(About::Fault, text);
+    let _calm = undisturbed(&fault, &stage, &counts).await;
     if fault.shows() {
         stage.begins_to_show();
     }
@@ -97,6 +144,14 @@ async fn happen(fault: Fault, stage: Arc<Stage>, journal: Arc<Journal>) -> anyho
             note(format!("{which} stalls"));
             stage.link(which).stall(during).await;
             note(format!("{which} no longer stalls"));
+        }
+        Fault::Move(partition) => {
+            let cluster = stage.cluster().context("only a cluster moves partitions")?;
+            let (from, to) = cluster.move_partition(partition).await?;
+            let (from, to) = (Who::Redis(from), Who::Redis(to));
+            note(format!(
+                "partition {partition} has moved from {from} to {to}"
+            ));
         }
     }
     if fault.shows() {

@@ -13,6 +13,7 @@
 
 mod change;
 mod child;
+mod cluster;
 mod faults;
 mod http;
 mod journal;
@@ -33,6 +34,7 @@ mod watch;
 mod world;
 
 pub use self::overload::{Overload, overload};
+pub use self::plan::Servers;
 pub use self::report::Report;
 pub use self::run::{Mistakes, Options, torture};
 pub use self::stage::Programs;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use isr_torture::{Mistakes, Options, Overload, Programs, Report, overload, torture};
+use isr_torture::{Mistakes, Options, Overload, Programs, Report, Servers, overload, torture};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Leaves out one revalidation in so many, to see whether that is found.
@@ -63,6 +63,10 @@ struct Arguments {
     /// Partitions of the store.
     #[arg(long, default_value_t = 4)]
     partitions: u16,
+    /// Keeps the store in a Redis Cluster of three masters and three replicas, of which nodes are killed too, and
+    /// whose partitions are moved.
+    #[arg(long, conflicts_with = "overload")]
+    cluster: bool,
     /// How Redis writes its file: `always`, or `everysec`, by which a killed Redis may have forgotten what it
     /// acknowledged while the disk was busy.
     #[arg(long, default_value = "always")]
@@ -108,6 +112,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<Option<Report>> {
         changes: f64::from(arguments.changes),
         pause: arguments.pause,
         partitions: arguments.partitions,
+        servers: if arguments.cluster {
+            Servers::Cluster
+        } else {
+            Servers::One
+        },
         fsync: arguments.appendfsync.clone(),
         mistakes: mistakes()?,
     };

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::http::{Answer, Http};
 use crate::journal::Journal;
 use crate::origin::Origin;
-use crate::plan::Who;
+use crate::plan::{Servers, Store, Who};
 use crate::ports::Ports;
 use crate::report::{Report, seconds};
 use crate::stage::{Programs, Setup, Stage};
@@ -125,7 +125,10 @@ pub async fn overload(programs: &Programs, options: &Overload) -> anyhow::Result
         workers: 0,
         edges: 1,
         varnish: true,
-        partitions: 1,
+        store: Store {
+            servers: Servers::One,
+            partitions: 1,
+        },
         queue: QUEUE,
         concurrency: CONCURRENCY,
         fsync: "everysec",

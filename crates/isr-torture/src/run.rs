@@ -13,7 +13,7 @@ use crate::change::{CHANGERS, Changes, change};
 use crate::faults::{Counts, carry_out};
 use crate::journal::Journal;
 use crate::origin::Origin;
-use crate::plan::plan;
+use crate::plan::{Servers, Store, plan};
 use crate::ports::Ports;
 use crate::quiet::{End, compare, drain};
 use crate::report::Report;
@@ -36,10 +36,21 @@ pub struct Options {
     pub pause: u64,
     /// Partitions of the store.
     pub partitions: u16,
+    /// The servers of the store.
+    pub servers: Servers,
     /// Redis's `appendfsync`: `everysec` or `always`.
     pub fsync: String,
     /// What is done wrong on purpose.
     pub mistakes: Mistakes,
+}
+
+impl Options {
+    const fn store(&self) -> Store {
+        Store {
+            servers: self.servers,
+            partitions: self.partitions,
+        }
+    }
 }
 
 /// Mistakes made on purpose, to see that they are found.
@@ -83,7 +94,7 @@ pub async fn torture(programs: &Programs, options: &Options) -> anyhow::Result<R
         .listen(at)
         .await
         .context("the origin cannot listen")?;
-    let setup = Setup::whole(options.partitions, &options.fsync);
+    let setup = Setup::whole(options.store(), &options.fsync);
     let stage = Stage::set(programs, setup, at, &mut ports, Arc::clone(&journal)).await?;
     let run = Arc::new(Run {
         seed: options.seed,
@@ -133,11 +144,14 @@ async fn live(run: &Arc<Run>, origin: &Origin, options: &Options) -> anyhow::Res
     }
     let mut end = End::default();
     let play = async {
-        let plan = plan(options.seed, options.lasts);
+        let plan = plan(options.seed, options.lasts, options.store());
         let over = tokio::time::sleep(options.lasts);
         let faults = carry_out(plan, Arc::clone(&run.stage), Arc::clone(&run.journal)).await?;
         over.await;
         no_changes.store(true, Ordering::Relaxed);
+        if let Some(cluster) = run.stage.cluster() {
+            cluster.until_whole().await?;
+        }
         run.stage.ready().await?;
         all(&mut changers).await?;
         origin.hurry();

@@ -15,8 +15,8 @@ pub(crate) struct Settings {
     /// Where the edge listens, if the process is one.
     pub(crate) edge: u16,
     pub(crate) admin: u16,
-    /// Where the way to Redis begins.
-    pub(crate) store: u16,
+    /// Where the ways to Redis begin: one, or one to each node of a cluster.
+    pub(crate) store: Vec<u16>,
     pub(crate) partitions: u16,
     /// The most revalidations that may wait.
     pub(crate) queue: u64,
@@ -44,6 +44,9 @@ impl Settings {
             purges,
         } = self;
         let connector = purges.map(connector).unwrap_or_default();
+        let nodes = store.iter().map(|port| format!("redis://127.0.0.1:{port}"));
+        let url = nodes.collect::<Vec<_>>().join(",");
+        let cluster = if store.len() > 1 { CLUSTER } else { "" };
         format!(
             r#"[site]
 name = "torture"
@@ -56,10 +59,10 @@ admin = "127.0.0.1:{admin}"
 
 [store]
 kind = "redis"
-url = "redis://127.0.0.1:{store}"
+url = "{url}"
 partitions = {partitions}
 queue = {queue}
-
+{cluster}
 # Short, so that the work of a killed worker is taken over within the run.
 [worker]
 enabled = {works}
@@ -81,6 +84,12 @@ connections = 1000
         )
     }
 }
+
+/// What is acknowledged is on the replica too, which may be the master a moment later.
+const CLUSTER: &str = r#"cluster = true
+durability = "replicated"
+replicas = 1
+"#;
 
 fn connector(port: u16) -> String {
     format!(

@@ -13,11 +13,12 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use crate::child::Process;
+use crate::cluster::{self, Cluster, NodePorts};
 use crate::http::Http;
 use crate::journal::{About, Journal};
 use crate::link::Link;
 use crate::origin::PROBE;
-use crate::plan::{EDGES, WORKERS, Which, Who};
+use crate::plan::{EDGES, Servers, Store, WORKERS, Which, Who};
 use crate::ports::{Ports, address};
 use crate::settings::{self, Settings};
 
@@ -52,7 +53,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) edges: usize,
     /// Whether a Varnish stands in front of the edges, one or two.
     pub(crate) varnish: bool,
-    pub(crate) partitions: u16,
+    pub(crate) store: Store,
     pub(crate) queue: u64,
     /// How many revalidations a worker works on at once.
     pub(crate) concurrency: u16,
@@ -62,12 +63,12 @@ pub(crate) struct Setup<'a> {
 
 impl<'a> Setup<'a> {
     /// Four workers, two edges, and Varnish.
-    pub(crate) const fn whole(partitions: u16, fsync: &'a str) -> Self {
+    pub(crate) const fn whole(store: Store, fsync: &'a str) -> Self {
         Self {
             workers: WORKERS,
             edges: EDGES,
             varnish: true,
-            partitions,
+            store,
             queue: 1_000_000,
             concurrency: 64,
             fsync,
@@ -91,7 +92,8 @@ pub(crate) struct Stage {
     processes: HashMap<Who, Mutex<Process>>,
     varnish: Option<Mutex<Process>>,
     links: HashMap<Which, Link>,
-    redis: u16,
+    redis: Vec<NodePorts>,
+    cluster: Option<Cluster>,
     journal: Arc<Journal>,
     restarts: AtomicU64,
     /// Faults under way that visitors may notice, and when the last one ended, in milliseconds.
@@ -133,15 +135,20 @@ impl Stage {
             processes: HashMap::new(),
             varnish: None,
             links: HashMap::new(),
-            redis: ports.take()?,
+            redis: Vec::new(),
+            cluster: None,
             journal,
             restarts: AtomicU64::new(0),
             showing: AtomicU64::new(0),
             shown_until: AtomicU64::new(0),
             folder,
         };
+        for _ in 0..setup.store.servers.count() {
+            let (clients, bus) = (ports.take()?, ports.take()?);
+            stage.redis.push(NodePorts { clients, bus });
+        }
         stage.lay_links(setup, ports).await?;
-        stage.start_redis(programs, setup.fsync).await?;
+        stage.start_redis(programs, setup).await?;
         stage.start_edge_isr(programs, setup, origin, ports).await?;
         if setup.varnish {
             stage.start_varnish(programs).await?;
@@ -152,9 +159,17 @@ impl Stage {
 
     async fn lay_links(&mut self, setup: Setup<'_>, ports: &mut Ports) -> anyhow::Result<()> {
         let mut wanted: Vec<(Which, u16)> = Vec::new();
-        let workers = (0..setup.workers).map(Who::Worker);
-        for who in workers.chain((0..setup.edges).map(Who::Edge)) {
-            wanted.push((Which::Store(who), self.redis));
+        match setup.store.servers {
+            Servers::One => {
+                let workers = (0..setup.workers).map(Who::Worker);
+                let all = workers.chain((0..setup.edges).map(Who::Edge));
+                wanted.extend(all.map(|who| (Which::Store(who), self.redis[0].clients)));
+            }
+            // Clients learn from the nodes where the others are, and all of them learn the same.
+            Servers::Cluster => {
+                let nodes = self.redis.iter().enumerate();
+                wanted.extend(nodes.map(|(number, at)| (Which::Node(number), at.clients)));
+            }
         }
         if setup.varnish {
             let fronts = self.edges.iter().enumerate();
@@ -169,18 +184,30 @@ impl Stage {
         Ok(())
     }
 
-    async fn start_redis(&mut self, programs: &Programs, fsync: &str) -> anyhow::Result<()> {
-        let folder = self.folder.path().join("redis");
-        std::fs::create_dir(&folder).context("cannot make a folder for redis")?;
-        let arguments = settings::redis(self.redis, &folder, fsync);
-        let mut redis = Process::new("redis", &programs.redis_server, arguments, self.folder());
-        redis.start()?;
-        self.processes.insert(Who::Redis, Mutex::new(redis));
-        let port = self.redis;
-        wait_until("redis answers", || async move {
-            redis_answers(port).await.unwrap_or(false)
-        })
-        .await
+    async fn start_redis(&mut self, programs: &Programs, setup: Setup<'_>) -> anyhow::Result<()> {
+        for (number, at) in self.redis.iter().enumerate() {
+            let who = Who::Redis(number);
+            let name = who.to_string();
+            let folder = self.folder.path().join(&name);
+            std::fs::create_dir(&folder).context("cannot make a folder for redis")?;
+            let mut arguments = settings::redis(at.clients, &folder, setup.fsync);
+            if let Some(link) = self.links.get(&Which::Node(number)) {
+                arguments.extend(cluster::arguments(at.bus, link.port()));
+            }
+            let mut redis = Process::new(&name, &programs.redis_server, arguments, self.folder());
+            redis.start()?;
+            self.processes.insert(who, Mutex::new(redis));
+            let port = at.clients;
+            wait_until(&format!("{who} answers"), || async move {
+                redis_answers(port).await.unwrap_or(false)
+            })
+            .await?;
+        }
+        if setup.store.servers == Servers::Cluster {
+            let cluster = Cluster::form(&self.redis).await;
+            self.cluster = Some(cluster.context("no cluster is formed")?);
+        }
+        Ok(())
     }
 
     async fn start_edge_isr(
@@ -204,8 +231,8 @@ impl Stage {
                 public: self.public,
                 edge,
                 admin,
-                store: self.links[&Which::Store(who)].port(),
-                partitions: setup.partitions,
+                store: self.ways_to_store(who),
+                partitions: setup.store.partitions,
                 queue: setup.queue,
                 concurrency: setup.concurrency,
                 works: setup.workers == 0 || verb == "worker",
@@ -228,6 +255,16 @@ impl Stage {
             .await?;
         }
         Ok(())
+    }
+
+    /// Where the ways of a process to the store begin.
+    fn ways_to_store(&self, who: Who) -> Vec<u16> {
+        match self.links.get(&Which::Store(who)) {
+            Some(link) => vec![link.port()],
+            None => (0..self.redis.len())
+                .map(|node| self.links[&Which::Node(node)].port())
+                .collect(),
+        }
     }
 
     async fn start_varnish(&mut self, programs: &Programs) -> anyhow::Result<()> {
@@ -278,6 +315,11 @@ impl Stage {
 
     pub(crate) fn process(&self, who: Who) -> &Mutex<Process> {
         &self.processes[&who]
+    }
+
+    /// The cluster, where the store is one.
+    pub(crate) const fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     pub(crate) fn link(&self, which: Which) -> &Link {

@@ -12,6 +12,7 @@ use deadpool_redis::redis::{
 };
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::error::Failure;
 use super::node::Nodes;
@@ -22,6 +23,9 @@ use super::options::{InvalidRedisOptions, RedisOptions};
 const CLUSTER_RETRIES: u32 = 10;
 /// The longest of its pauses in between, in milliseconds.
 const CLUSTER_PAUSE: u64 = 200;
+/// How long the client of a cluster is left to mend itself, as it does when a server closes a connection. Over
+/// one that nobody has closed, and that nothing comes over any more, it waits for ever.
+const CLUSTER_MENDS: Duration = Duration::from_secs(2);
 
 /// Which connection a command takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,8 @@ enum Held {
 struct Shared {
     connection: Option<Held>,
     number: u64,
+    /// When a call over this connection failed for the first time.
+    failing: Option<Instant>,
 }
 
 /// The way to the store. Connects when it is first used, and again when a connection broke.
@@ -156,6 +162,7 @@ impl Link {
         if shared.connection.is_none() {
             shared.connection = Some(self.connect().await?);
             shared.number += 1;
+            shared.failing = None;
         }
         let lent = match shared.connection.as_ref().expect("it was just put there") {
             Held::Server(connection) => Lent::Server((**connection).clone()),
@@ -182,16 +189,26 @@ impl Link {
         if result.as_ref().is_err_and(Failure::breaks_connection) {
             let mut shared = slot.lock().await;
             // Unless somebody has replaced it already.
-            if shared.number == number
-                && let Some(Held::Server(broken)) = shared.connection.take_if(|held| {
-                    // That of a cluster mends itself.
-                    matches!(held, Held::Server(_))
-                })
-            {
-                drop(Connection::take(broken));
+            if shared.number == number {
+                shared.has_failed();
             }
         }
         result
+    }
+}
+
+impl Shared {
+    fn has_failed(&mut self) {
+        let gives_up = match self.connection {
+            Some(Held::Server(_)) => true,
+            Some(Held::Cluster(_)) => {
+                self.failing.get_or_insert_with(Instant::now).elapsed() >= CLUSTER_MENDS
+            }
+            None => false,
+        };
+        if gives_up && let Some(Held::Server(broken)) = self.connection.take() {
+            drop(Connection::take(broken));
+        }
     }
 }
 

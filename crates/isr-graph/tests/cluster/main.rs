@@ -5,6 +5,7 @@
 
 mod failing_over;
 mod moving_slots;
+mod mute_connections;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
