@@ -48,7 +48,7 @@ Examples:
 Examples:
   edge-isr worker --config /etc/edge-isr.toml
   EDGE_ISR_LISTEN__ADMIN=127.0.0.1:8082 edge-isr worker")]
-    Worker,
+    Worker(Worker),
     /// Show everything on a small sample site, then stay up to be looked at
     #[command(after_help = "\
 Examples:
@@ -131,15 +131,28 @@ Examples:
 impl Command {
     /// Whether it runs until it is stopped.
     pub(crate) const fn keeps_running(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Worker | Self::Demo(_))
+        matches!(self, Self::Serve(_) | Self::Worker(_) | Self::Demo(_))
     }
 }
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Exit with 3 when the store cannot be reached at the start, in place of serving pages with
-    /// short lifetimes until it can
+    #[command(flatten)]
+    pub(crate) store: StoreAtStart,
+}
+
+/// Arguments of `worker`.
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) store: StoreAtStart,
+}
+
+/// What becomes of a process whose store is away when it starts.
+#[derive(Debug, Args)]
+pub(crate) struct StoreAtStart {
+    /// Exit with 3 when the store cannot be reached at the start, in place of waiting for it
     #[arg(long)]
     pub(crate) require_store: bool,
 }

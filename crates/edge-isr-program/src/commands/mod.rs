@@ -11,6 +11,7 @@ mod receipts;
 mod revalidate;
 mod serve;
 mod status;
+mod store_at_start;
 mod warm;
 mod why;
 mod worker;
@@ -19,6 +20,8 @@ use crate::cli::{Cli, Command};
 use crate::demo;
 use crate::failure::Failure;
 use crate::output::Output;
+
+use self::store_at_start::store_at_start;
 
 /// Does what the command line says.
 ///
@@ -29,7 +32,7 @@ pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
     let file = cli.config.as_deref();
     match &cli.command {
         Command::Serve(arguments) => serve::run(arguments, file, output).await,
-        Command::Worker => worker::run(file, output).await,
+        Command::Worker(arguments) => worker::run(arguments, file, output).await,
         Command::Demo(arguments) => demo::run(arguments, output).await,
         Command::Revalidate(arguments) => revalidate::run(arguments, file, output).await,
         Command::Purge(arguments) => purge::run(arguments, file, output).await,

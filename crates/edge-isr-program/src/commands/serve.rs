@@ -12,6 +12,8 @@ use crate::render;
 use crate::server::Server;
 use crate::signals::StopSignals;
 
+use super::store_at_start;
+
 pub(super) async fn run(
     arguments: &cli::Serve,
     file: Option<&Path>,
@@ -21,14 +23,11 @@ pub(super) async fn run(
     let mut signals = StopSignals::listen()?;
     let shown = Shown::of(&config);
     let server = Server::start(config).await?;
-    if let Err(error) = server.process.store_answers().await {
-        let waits = error.is_retryable() && !arguments.require_store;
-        let text = format!("{:#}", anyhow::Error::from(error));
-        if !waits {
-            server.stop().await;
-            return Err(Failure::Unreachable(text));
-        }
-        tracing::warn!("{text}: pages are served with short lifetimes until it can");
+    let meanwhile = "pages are served with short lifetimes until it can";
+    let store = store_at_start(&server.process, &arguments.store, meanwhile).await;
+    if let Err(failure) = store {
+        server.stop().await;
+        return Err(failure);
     }
     let (edge, admin) = (
         format!("http://{}", server.edge),

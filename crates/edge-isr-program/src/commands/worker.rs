@@ -5,13 +5,20 @@ use std::path::Path;
 use edge_isr::config::{self, StoreConfig};
 use serde_json::json;
 
+use crate::cli;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::render;
 use crate::server::Process;
 use crate::signals::StopSignals;
 
-pub(super) async fn run(file: Option<&Path>, output: Output) -> Result<(), Failure> {
+use super::store_at_start;
+
+pub(super) async fn run(
+    arguments: &cli::Worker,
+    file: Option<&Path>,
+    output: Output,
+) -> Result<(), Failure> {
     let mut config = config::load(file)?.config;
     if matches!(config.store, StoreConfig::Memory) {
         let detail = "`store.kind` is memory, which no worker beside the server can share: choose sqlite or redis";
@@ -21,10 +28,10 @@ pub(super) async fn run(file: Option<&Path>, output: Output) -> Result<(), Failu
     let store = render::store(&config.store);
     let mut signals = StopSignals::listen()?;
     let process = Process::start(config, None).await?;
-    if let Err(error) = process.store_answers().await {
+    let found = store_at_start(&process, &arguments.store, "nothing is done until it can").await;
+    if let Err(failure) = found {
         process.stop().await;
-        let text = format!("{:#}", anyhow::Error::from(error));
-        return Err(Failure::Unreachable(text));
+        return Err(failure);
     }
     let admin = format!("http://{}", process.admin);
     output.result(&json!({"admin": admin, "store": store}), || {

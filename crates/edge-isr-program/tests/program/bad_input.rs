@@ -133,9 +133,11 @@ async fn a_store_that_is_away_at_the_start_is_waited_for_unless_it_is_required()
     assert_eq!(ended.status(), 3, "{}", ended.errors());
     assert!(ended.errors().contains("redis"), "{}", ended.errors());
 
-    let ended = place.run(&["worker"]).await;
+    let ended = place.run(&["worker", "--require-store"]).await;
     assert_eq!(ended.status(), 3, "{}", ended.errors());
     assert!(ended.errors().contains("redis"), "{}", ended.errors());
+    let waiting = place.start(&["worker"]).await;
+    assert_eq!(waiting.terminate().await, Some(0));
 
     let serving = place.serve(&[]).await;
     let (status, _, body) = serving.visit("/a").await;

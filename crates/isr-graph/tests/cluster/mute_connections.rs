@@ -23,11 +23,11 @@ impl Cable {
         let listener = TcpListener::bind(loopback(0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mutes = watch::Sender::new(0);
-        let muted = mutes.clone();
+        let sender = mutes.clone();
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, port, muted.subscribe()));
+                tokio::spawn(carry(near, port, sender.subscribe()));
             }
         });
         Self {
