@@ -295,6 +295,8 @@ pub struct SenderState {
     pub report: SenderReport,
     /// Whether its lease still runs. What a dead sender had in flight is unknown for ever.
     pub alive: bool,
+    /// When its lease ends or has ended, by the store's clock.
+    pub lease_ends: Timestamp,
 }
 
 /// The size and state of a graph.

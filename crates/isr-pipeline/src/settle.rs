@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use isr_core::{Epoch, Event, Milestone, Phase, Position, SenderState, TierState};
+use isr_core::{Epoch, Milestone, Phase, Position, SenderState, TierState};
 
 use crate::revalidation::{Run, Stop};
 
@@ -13,6 +13,9 @@ const SOON: Duration = Duration::from_millis(100);
 const LONGER: f64 = 1.125;
 /// But never longer than this.
 const LATEST: Duration = Duration::from_secs(5);
+/// How far the clocks of a store's servers may be apart: one says when a sender's lease ended, another one
+/// when a revalidation was accepted.
+const CLOCKS: Duration = Duration::from_mins(1);
 
 impl Run {
     /// Settles the revalidation, or says when to go on: to look again, or, when a sender died before
@@ -56,7 +59,8 @@ impl Run {
             unclean.partition(|sender| sender.alive);
         let mourned = &self.receipt.progress.mourned;
         let newly_dead: Vec<_> = dead
-            .iter()
+            .into_iter()
+            .filter(|sender| !self.was_over_before(sender))
             .map(|sender| sender.report.id.clone())
             .filter(|id| !mourned.contains(id))
             .collect();
@@ -73,7 +77,6 @@ impl Run {
         // What is to be given up on does not wait for pages, which may have been given up on as well.
         let waits_for_pages = !self.any_tier_failed();
         if !alive.is_empty() || waits_for_pages && store.pages_outstanding(&position).await? > 0 {
-            self.look_at_queue().await?;
             return Err(self.look_later());
         }
         Ok(())
@@ -95,6 +98,13 @@ impl Run {
         self.purge_foreign_tiers_again();
         self.receipt.phase = Phase::Purging;
         Err(Stop::Later(left + self.settling_time()))
+    }
+
+    /// Whether a dead sender died so long before this was accepted that tiers had stored all of what it sent, so that
+    /// the purge has found it.
+    fn was_over_before(&self, dead: &SenderState) -> bool {
+        let stored = dead.lease_ends.after(self.settling_time() + CLOCKS);
+        self.receipt.made.is_some_and(|made| made >= stored)
     }
 
     fn look_later(&mut self) -> Stop {
@@ -126,11 +136,5 @@ impl Run {
         }
         let numbers = now.numbers().iter().map(|&number| number.max(1));
         Ok(Position::new(now.epoch, numbers))
-    }
-
-    async fn look_at_queue(&self) -> Result<(), Stop> {
-        let depth = self.shared.parts.store.depth().await?;
-        self.shared.record(&Event::Queue { depth });
-        Ok(())
     }
 }

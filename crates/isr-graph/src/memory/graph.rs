@@ -7,8 +7,8 @@ use std::time::Duration;
 use isr_core::{
     Bind, BindOutcome, BoundTag, Collected, Cursor, Epoch, Footprint, Generation, GraphStatistics,
     Heard, Ledger, Marks, Mode, News, PageReason, PageTags, PageUrl, PageWork, Partition, Position,
-    RevalidationId, SenderId, SenderReport, SenderState, Standing, Tag, Target, Targets, UrlChunk,
-    Verdict, targets_at,
+    RevalidationId, SenderId, SenderReport, SenderState, Standing, Tag, Target, Targets, Timestamp,
+    UrlChunk, Verdict, targets_at,
 };
 
 #[derive(Clone, Debug)]
@@ -264,10 +264,12 @@ impl Graph {
         self.senders.insert(report.id.clone(), (report, ends));
     }
 
-    pub(super) fn senders(&self, now: Duration) -> Vec<SenderState> {
+    /// The senders, of a store whose clock began at `begun`.
+    pub(super) fn senders(&self, now: Duration, begun: Timestamp) -> Vec<SenderState> {
         let state = |(report, ends): &(SenderReport, Duration)| SenderState {
             report: report.clone(),
             alive: *ends > now,
+            lease_ends: begun.after(*ends),
         };
         self.senders.values().map(state).collect()
     }

@@ -236,7 +236,7 @@ impl TagGraph for MemoryStore {
     }
 
     async fn senders(&self) -> Result<Vec<SenderState>, StoreError> {
-        Ok(self.with(|state, now| state.graph.senders(now)))
+        Ok(self.with(|state, now| state.graph.senders(now, self.begun)))
     }
 
     async fn dismiss(&self, sender: &SenderId) -> Result<(), StoreError> {

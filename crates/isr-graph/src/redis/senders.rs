@@ -1,6 +1,6 @@
 //! Those who send responses.
 
-use isr_core::{SenderId, SenderReport, SenderState, StoreError};
+use isr_core::{SenderId, SenderReport, SenderState, StoreError, Timestamp};
 
 use super::error::corrupt;
 use super::link::Lane;
@@ -21,15 +21,16 @@ impl RedisStore {
     }
 
     pub(super) async fn list_senders(&self) -> Result<Vec<SenderState>, StoreError> {
-        let known: Vec<(String, bool)> = self
+        let known: Vec<(String, bool, u64)> = self
             .run(Lane::Bulk, HOME, &SENDERS, |_, command| {
                 command.arg("list");
             })
             .await?;
-        let read = |(report, alive): (String, bool)| {
+        let read = |(report, alive, ends): (String, bool, u64)| {
             Ok(SenderState {
                 report: serde_json::from_str(&report).map_err(corrupt)?,
                 alive,
+                lease_ends: Timestamp::from_millis(ends),
             })
         };
         known.into_iter().map(read).collect()

@@ -182,6 +182,7 @@ pub(super) fn senders(read: &Read<'_>) -> Result<Vec<SenderState>, Failure> {
         senders.push(SenderState {
             report,
             alive: ends > read.now,
+            lease_ends: super::schedule::timestamp(ends),
         });
     }
     Ok(senders)

@@ -212,6 +212,26 @@ async fn a_sender_that_dies_before_it_is_clean_has_everything_purged_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sender_that_died_long_before_is_not_mourned() {
+    let mut world = World::new();
+    world.tier("cdn", by_tag());
+    let (sender, follower) = world.sender("app");
+    let (_stop, task) = follow(&follower).await;
+    let flight = depart(&sender);
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    // Its lease, the settling time, and what the clocks of servers may be apart.
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    assert!(!world.store.senders().await.unwrap()[0].alive);
+    let worker = world.start("one");
+    let receipt = world.revalidate_with(&["post:1"], quiet()).await;
+    assert!(world.done(&receipt).await.settled);
+    assert_eq!(world.journal(), ["cdn soft post:1"]);
+    drop(flight);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sender_that_left_in_good_order_is_not_mourned() {
     let mut world = World::new();
     world.tier("cdn", by_tag());

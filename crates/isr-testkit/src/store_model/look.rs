@@ -78,9 +78,18 @@ impl Side {
         let mut senders = self.store.senders().await?;
         senders.retain(|sender| !self.is_long_dead(sender));
         senders.sort_by(|one, other| one.report.id.cmp(&other.report.id));
-        let shown = senders.iter().map(|SenderState { report, alive }| {
+        let shown = senders.iter().map(|sender| {
+            let SenderState {
+                report,
+                alive,
+                lease_ends,
+            } = sender;
             let clean = self.show_position(&report.clean);
-            format!("{} is clean up to {clean}, alive: {alive}", report.id)
+            let ends = lease_ends.since(self.begun).as_millis();
+            format!(
+                "{} is clean up to {clean}, alive: {alive}, until {ends}",
+                report.id
+            )
         });
         Ok(shown.collect::<Vec<_>>().join("\n"))
     }

@@ -1,6 +1,6 @@
 -- Those who send responses: `nr` holds their reports, `ne` when their leases end. ARGV: 2 'report'
 -- with 3 an id, 4 its report and 5 its lease in milliseconds; 'dismiss' with 3 an id; or 'list'.
--- 'list' answers with each report, and 1 when its lease still runs.
+-- 'list' answers with each report, 1 when its lease still runs, and when that ends.
 local FORGOTTEN_AFTER = 3600000
 local reports, leases = P .. 'nr', P .. 'ne'
 
@@ -22,8 +22,8 @@ elseif ARGV[2] == 'dismiss' then
 else
   local answer = {}
   for _, id in ipairs(call('ZRANGE', leases, 0, -1)) do
-    local alive = tonumber(call('ZSCORE', leases, id)) > milliseconds
-    answer[#answer + 1] = { call('HGET', reports, id), alive and 1 or 0 }
+    local ends = tonumber(call('ZSCORE', leases, id))
+    answer[#answer + 1] = { call('HGET', reports, id), ends > milliseconds and 1 or 0, ends }
   end
   return answer
 end
