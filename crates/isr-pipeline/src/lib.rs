@@ -39,6 +39,7 @@ mod purge;
 mod replica;
 mod returning;
 mod revalidation;
+mod roll_call;
 mod settle;
 mod under_way;
 mod wait;

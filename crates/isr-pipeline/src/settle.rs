@@ -51,7 +51,9 @@ impl Run {
         let position = self.position_to_settle().await?;
         self.senders_are_known(position.epoch).await?;
         let store = &self.shared.parts.store;
-        let senders = store.senders().await?;
+        let clock = &self.shared.parts.clock;
+        let roll_call = &self.shared.roll_call;
+        let senders = roll_call.senders(&**clock, store.senders()).await?;
         let unclean = senders
             .iter()
             .filter(|sender| !sender.report.clean.covers(&position));

@@ -16,6 +16,7 @@ use crate::last_word::last_word;
 use crate::outage::Outage;
 use crate::pages::Pages;
 use crate::revalidation::Run;
+use crate::roll_call::RollCall;
 
 /// What the log calls looking at the queue.
 const CLAIMING: &str = "looking at the queue";
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) options: WorkerOptions,
     pub(crate) done: Done,
     pub(crate) introductions: Introductions,
+    pub(crate) roll_call: RollCall,
     /// Nearest the origin first.
     pub(crate) tiers: Vec<TierClient>,
     /// Revalidations that look for their pages at once.
@@ -103,6 +105,7 @@ impl Worker {
                 options,
                 done: Done::new(),
                 introductions: Introductions::default(),
+                roll_call: RollCall::default(),
                 tiers,
                 walks: Semaphore::new(WALKS),
             }),

@@ -251,13 +251,12 @@ fn standstill(random: &mut StdRng) -> Duration {
 }
 
 fn link(random: &mut StdRng, servers: Servers) -> Which {
-    match random.random_range(0..10) {
-        0..3 if servers == Servers::Cluster => Which::Node(random.random_range(0..servers.count())),
-        3..7 if servers == Servers::Cluster => Which::Front(random.random_range(0..EDGES)),
-        0..4 => Which::Store(Who::Worker(random.random_range(0..WORKERS))),
-        4..7 => Which::Store(Who::Edge(random.random_range(0..EDGES))),
-        7..9 => Which::Front(random.random_range(0..EDGES)),
-        _ => Which::Purges,
+    match (servers, random.random_range(0..10)) {
+        (_, 9) => Which::Purges,
+        (Servers::One, 0..4) => Which::Store(Who::Worker(random.random_range(0..WORKERS))),
+        (Servers::One, 4..7) => Which::Store(Who::Edge(random.random_range(0..EDGES))),
+        (Servers::Cluster, 0..3) => Which::Node(random.random_range(0..servers.count())),
+        _ => Which::Front(random.random_range(0..EDGES)),
     }
 }
 
