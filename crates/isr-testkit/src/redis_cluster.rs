@@ -30,7 +30,12 @@ impl RedisCluster {
     ///
     /// When there is no Redis of release 7.0 or newer on `PATH`, or the cluster does not come up.
     pub async fn start(masters: usize) -> Self {
-        Self::form(masters, 0, &[]).await
+        Self::form(masters, 0, &[], &[]).await
+    }
+
+    /// As [`RedisCluster::start`], with a master for each of `ports`, where it says that clients find it.
+    pub(crate) async fn start_announcing(ports: &[u16]) -> Self {
+        Self::form(ports.len(), 0, &[], ports).await
     }
 
     /// The same with a replica of each master, and further arguments for every server.
@@ -39,21 +44,26 @@ impl RedisCluster {
     ///
     /// As [`RedisCluster::start`].
     pub async fn start_with_replicas(masters: usize, arguments: &[&str]) -> Self {
-        Self::form(masters, masters, arguments).await
+        Self::form(masters, masters, arguments, &[]).await
     }
 
-    async fn form(masters: usize, replicas: usize, arguments: &[&str]) -> Self {
+    /// `announced` are the ports at which clients are to find the servers, where those are others than theirs.
+    async fn form(masters: usize, replicas: usize, arguments: &[&str], announced: &[u16]) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             ids: Vec::new(),
             masters,
         };
         let mut bus_ports = Vec::new();
-        for _ in 0..masters + replicas {
+        for number in 0..masters + replicas {
             let bus_port = free_port().to_string();
+            let announced = announced.get(number).map(u16::to_string);
             let mut all = vec!["--cluster-enabled", "yes"];
             all.extend(["--cluster-node-timeout", NODE_TIMEOUT]);
             all.extend(["--cluster-port", &bus_port]);
+            if let Some(port) = &announced {
+                all.extend(["--cluster-announce-port", port]);
+            }
             all.extend(arguments);
             let node = RedisServer::start_with(&all).await;
             cluster

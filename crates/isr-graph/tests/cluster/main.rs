@@ -10,14 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, JobStore, Leave, Mode, PageUrl, Position, Receipt, RevalidateOptions,
-    RevalidationId, Secret, Source, Store, StoreError, TagGraph, TagSet, Target, Targets,
-    VariantKey, WorkerId,
+    RevalidationId, Secret, Source, StoreError, TagGraph, TagSet, Target, Targets, VariantKey,
+    WorkerId,
 };
 use isr_graph::{RedisOptions, RedisStore};
-use isr_testkit::{RedisCluster, StoreFixture};
+use isr_testkit::{RedisCluster, TimedStore};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -28,28 +27,6 @@ const PARTITIONS: u16 = 8;
 /// site of its own. It ends with the last of them.
 static CLUSTER: Mutex<Weak<RedisCluster>> = Mutex::const_new(Weak::new());
 static SITES: AtomicU32 = AtomicU32::new(0);
-
-#[derive(Debug)]
-struct Clustered {
-    store: Arc<RedisStore>,
-    _cluster: Arc<RedisCluster>,
-}
-
-#[async_trait]
-impl StoreFixture for Clustered {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
-    }
-
-    async fn pass(&self, duration: Duration) {
-        // The store goes by the servers' clocks, which nobody can set.
-        tokio::time::sleep(duration).await;
-    }
-
-    fn expiry_unit(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-}
 
 fn options(cluster: &RedisCluster) -> RedisOptions {
     RedisOptions {
@@ -63,7 +40,7 @@ fn open(options: RedisOptions) -> Arc<RedisStore> {
     Arc::new(RedisStore::new(options).unwrap())
 }
 
-async fn fresh() -> Clustered {
+async fn fresh() -> TimedStore<RedisStore, Arc<RedisCluster>> {
     let cluster = {
         let mut shared = CLUSTER.lock().await;
         if let Some(cluster) = shared.upgrade() {
@@ -75,13 +52,11 @@ async fn fresh() -> Clustered {
         }
     };
     let site = format!("site-{}", SITES.fetch_add(1, Ordering::Relaxed));
-    Clustered {
-        store: open(RedisOptions {
-            site,
-            ..options(&cluster)
-        }),
-        _cluster: cluster,
-    }
+    let store = open(RedisOptions {
+        site,
+        ..options(&cluster)
+    });
+    TimedStore::on_server(store, cluster)
 }
 
 mod in_a_cluster {

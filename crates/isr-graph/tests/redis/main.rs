@@ -10,36 +10,15 @@ mod revalidating;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Generation, JobStore, Leave, Mode, PageUrl, Receipt, RevalidateOptions,
-    Secret, Source, Store, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId,
-    tag,
+    Secret, Source, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId, tag,
 };
 use isr_graph::{RedisOptions, RedisStore};
-use isr_testkit::{RedisServer, StoreFixture};
+use isr_testkit::{RedisServer, TimedStore};
 
-#[derive(Debug)]
-struct Redis {
-    server: RedisServer,
-    store: Arc<RedisStore>,
-}
-
-#[async_trait]
-impl StoreFixture for Redis {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
-    }
-
-    async fn pass(&self, duration: Duration) {
-        // The store goes by the server's clock, which nobody can set.
-        tokio::time::sleep(duration).await;
-    }
-
-    fn expiry_unit(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-}
+/// A store, and the server that it is on.
+type Redis = TimedStore<RedisStore, RedisServer>;
 
 fn options(server: &RedisServer) -> RedisOptions {
     RedisOptions::new(Secret::new(server.url()))
@@ -55,7 +34,7 @@ async fn fresh(partitions: u16) -> Redis {
         partitions,
         ..options(&server)
     });
-    Redis { server, store }
+    TimedStore::on_server(store, server)
 }
 
 mod in_one_partition {
