@@ -186,7 +186,7 @@ fn aim() -> impl Strategy<Value = Aim> {
 fn when() -> impl Strategy<Value = When> {
     prop_oneof![
         6 => Just(When::Now),
-        6 => (1..4_u64).prop_map(When::Before),
+        6 => (1..7_u64).prop_map(When::Before),
         1 => (1..3_u64).prop_map(When::After),
         1 => (0..3_u64).prop_map(When::OtherEpoch),
         1 => (0..3_u64).prop_map(When::LastEpoch),

@@ -32,7 +32,7 @@ const CASES: &str = "STORE_MODEL_CASES";
 const STEP: Duration = Duration::from_millis(1);
 
 /// What a store remembers that has little room: fewer revalidations and targets than a case has.
-const FEW: usize = 6;
+const FEW: usize = 3;
 
 /// More than a case has.
 const MANY: usize = 1_000;
