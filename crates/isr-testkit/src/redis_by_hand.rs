@@ -1,11 +1,10 @@
 //! A real Redis whose time is moved by hand.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 
 use crate::redis_gate::Gate;
 use crate::{RedisCluster, RedisServer};
@@ -84,7 +83,7 @@ impl RedisByHand {
     ///
     /// As [`RedisServer::start`].
     pub async fn start() -> Self {
-        let listener = listen().await;
+        let listener = listen();
         let server = RedisServer::start().await;
         let places = vec!["hand:".to_owned()];
         Self::behind(vec![listener], Servers::Single(server), places).await
@@ -96,7 +95,7 @@ impl RedisByHand {
     ///
     /// As [`RedisCluster::start`].
     pub async fn start_cluster(masters: usize) -> Self {
-        let listeners = join_all((0..masters).map(|_| listen())).await;
+        let listeners: Vec<TcpListener> = (0..masters).map(|_| listen()).collect();
         let ports: Vec<u16> = listeners.iter().map(|one| address_of(one).port()).collect();
         let cluster = RedisCluster::start_announcing(&ports).await;
         let mut places: Vec<Option<String>> = vec![None; masters];
@@ -218,8 +217,10 @@ impl Servers {
     }
 }
 
-async fn listen() -> TcpListener {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()
+fn listen() -> TcpListener {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
 }
 
 fn address_of(listener: &TcpListener) -> SocketAddr {

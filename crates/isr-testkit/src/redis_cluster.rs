@@ -9,6 +9,8 @@ use crate::ports::free_port;
 const SLOTS: usize = 16_384;
 /// How long a node may be silent before the others give it up: short, so that a failover does not take long.
 const NODE_TIMEOUT: &str = "1000";
+/// The same once a cluster serves that has no replicas: a node that is only slow shall not be given up.
+const PATIENT_TIMEOUT: &str = "30000";
 /// The pause between two looks at what a cluster has come to.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a cluster may take to come to what is waited for.
@@ -95,6 +97,10 @@ impl RedisCluster {
         }
         for node in 0..masters + replicas {
             cluster.until_serving(node).await;
+        }
+        for node in cluster.nodes.iter().filter(|_| replicas == 0) {
+            let patient = ["CONFIG", "SET", "cluster-node-timeout", PATIENT_TIMEOUT];
+            ok(node, &patient).await;
         }
         for master in &cluster.nodes[..masters] {
             let wait = ["WAIT", if replicas > 0 { "1" } else { "0" }, "100"];

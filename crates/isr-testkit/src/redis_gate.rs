@@ -9,31 +9,40 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 
 /// What a script asks the server for to learn the time. It answers with seconds and microseconds.
 const REAL_TIME: &str = "'TIME'";
 
 /// A listener that passes on to a server what clients send, and the scripts among it with another question for
-/// the time.
+/// the time. It has a thread of its own, so that it outlives the test that made it where several share it.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    accepting: JoinHandle<()>,
+    runtime: Option<Runtime>,
 }
 
 impl Gate {
     /// `hand_time` is what scripts ask for instead of the time.
-    pub(crate) fn open(listener: TcpListener, server: u16, hand_time: &str) -> Self {
+    pub(crate) fn open(listener: std::net::TcpListener, server: u16, hand_time: &str) -> Self {
         let scripts = Scripts::new(server, hand_time);
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            accept(listener, server, scripts).await;
+        });
         Self {
-            accepting: tokio::spawn(accept(listener, server, scripts)),
+            runtime: Some(runtime),
         }
     }
 }
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        self.accepting.abort();
+        // It cannot be waited for where it is dropped within another.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use isr_core::Store;
 use tempfile::TempDir;
 
-use crate::{HandClock, RedisByHand, RedisCluster, RedisServer, StoreFixture};
+use crate::{HandClock, RedisByHand, RedisServer, StoreFixture};
 
 /// How finely servers keep when something ends.
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,14 +118,6 @@ impl Passing for RedisByHand {
 /// Nobody can set its clock.
 #[async_trait]
 impl Passing for RedisServer {
-    async fn pass(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-/// Nobody can set its servers' clocks.
-#[async_trait]
-impl Passing for RedisCluster {
     async fn pass(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }

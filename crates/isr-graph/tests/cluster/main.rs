@@ -10,29 +10,50 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, JobStore, Leave, Mode, PageUrl, Position, Receipt, RevalidateOptions,
     RevalidationId, Secret, Source, StoreError, TagGraph, TagSet, Target, Targets, VariantKey,
     WorkerId,
 };
 use isr_graph::{RedisOptions, RedisStore};
-use isr_testkit::{RedisCluster, TimedStore};
-use tokio::sync::Mutex;
+use isr_testkit::{Passing, RedisByHand, RedisCluster, TimedStore};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
 /// Enough that each of three masters has some.
 const PARTITIONS: u16 = 8;
 
-/// One cluster for all tests of the behaviour suite that run at a time, since it takes seconds to form: each has a
-/// site of its own. It ends with the last of them.
-static CLUSTER: Mutex<Weak<RedisCluster>> = Mutex::const_new(Weak::new());
+/// One cluster for all tests of the behaviour suite, since it takes seconds to form: each has a site of its own. It
+/// ends when none of them is there any more.
+static CLUSTER: Mutex<Weak<RedisByHand>> = Mutex::const_new(Weak::new());
 static SITES: AtomicU32 = AtomicU32::new(0);
 
+/// They go by one clock, and so take turns.
+static TURNS: Mutex<()> = Mutex::const_new(());
+
+#[derive(Debug)]
+struct Turn {
+    cluster: Arc<RedisByHand>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+#[async_trait]
+impl Passing for Turn {
+    async fn pass(&self, duration: Duration) {
+        self.cluster.pass(duration).await;
+    }
+}
+
 fn options(cluster: &RedisCluster) -> RedisOptions {
+    options_at(cluster.url())
+}
+
+fn options_at(url: String) -> RedisOptions {
     RedisOptions {
         cluster: true,
         partitions: PARTITIONS,
-        ..RedisOptions::new(Secret::new(cluster.url()))
+        ..RedisOptions::new(Secret::new(url))
     }
 }
 
@@ -40,13 +61,13 @@ fn open(options: RedisOptions) -> Arc<RedisStore> {
     Arc::new(RedisStore::new(options).unwrap())
 }
 
-async fn fresh() -> TimedStore<RedisStore, Arc<RedisCluster>> {
+async fn fresh() -> TimedStore<RedisStore, Turn> {
     let cluster = {
         let mut shared = CLUSTER.lock().await;
         if let Some(cluster) = shared.upgrade() {
             cluster
         } else {
-            let cluster = Arc::new(RedisCluster::start(3).await);
+            let cluster = Arc::new(RedisByHand::start_cluster(3).await);
             *shared = Arc::downgrade(&cluster);
             cluster
         }
@@ -54,9 +75,13 @@ async fn fresh() -> TimedStore<RedisStore, Arc<RedisCluster>> {
     let site = format!("site-{}", SITES.fetch_add(1, Ordering::Relaxed));
     let store = open(RedisOptions {
         site,
-        ..options(&cluster)
+        ..options_at(cluster.url())
     });
-    TimedStore::on_server(store, cluster)
+    let turn = Turn {
+        cluster,
+        _turn: TURNS.lock().await,
+    };
+    TimedStore::on_server(store, turn)
 }
 
 mod in_a_cluster {
