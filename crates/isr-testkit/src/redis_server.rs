@@ -101,6 +101,25 @@ impl RedisServer {
         );
     }
 
+    /// Waits until the server says that it has been up for so many seconds.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn until_up_for(&self, seconds: u64) {
+        loop {
+            let info = self.words(&["INFO", "server"]).await.concat();
+            let uptime = info
+                .lines()
+                .find_map(|line| line.strip_prefix("uptime_in_seconds:"));
+            let uptime = uptime.and_then(|text| text.trim_end().parse::<u64>().ok());
+            if uptime.is_some_and(|uptime| uptime >= seconds) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Lets the server hang: it accepts connections and answers nothing.
     pub fn pause(&self) {
         self.signal("-STOP");

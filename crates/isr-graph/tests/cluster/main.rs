@@ -24,6 +24,9 @@ use tokio::task::JoinSet;
 /// Enough that each of three masters has some.
 const PARTITIONS: u16 = 8;
 
+/// Nothing in the behaviour suite is about how long a server may take, and the machine may be busy.
+const PATIENT: Duration = Duration::from_secs(10);
+
 /// One cluster for all tests of the behaviour suite, since it takes seconds to form: each has a site of its own. It
 /// ends when none of them is there any more.
 static CLUSTER: Mutex<Weak<RedisByHand>> = Mutex::const_new(Weak::new());
@@ -75,6 +78,8 @@ async fn fresh() -> TimedStore<RedisStore, Turn> {
     let site = format!("site-{}", SITES.fetch_add(1, Ordering::Relaxed));
     let store = open(RedisOptions {
         site,
+        connect_timeout: PATIENT,
+        response_timeout: PATIENT,
         ..options_at(cluster.url())
     });
     let turn = Turn {

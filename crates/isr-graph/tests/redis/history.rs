@@ -145,7 +145,7 @@ fn replicated(server: &RedisServer) -> Arc<RedisStore> {
 /// Lets the replica take its master's place, once it was seen that it had been there all along.
 async fn promote(master: &mut RedisServer, replica: &RedisServer) {
     // A server tells when it started to a second, so it is looked at some seconds later.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    replica.until_up_for(4).await;
     bind(&replicated(master), "/last", &["last"]).await;
     master.kill();
     assert_eq!(replica.execute(&["REPLICAOF", "NO", "ONE"]).await, "+OK");

@@ -20,8 +20,19 @@ use isr_testkit::{RedisByHand, RedisServer, TimedStore};
 /// A store, and the server that it is on.
 type Redis = TimedStore<RedisStore, RedisServer>;
 
+/// The machine may be busy; tests of timeouts set their own.
+const PATIENT: Duration = Duration::from_secs(10);
+
 fn options(server: &RedisServer) -> RedisOptions {
-    RedisOptions::new(Secret::new(server.url()))
+    options_at(server.url())
+}
+
+fn options_at(url: String) -> RedisOptions {
+    RedisOptions {
+        connect_timeout: PATIENT,
+        response_timeout: PATIENT,
+        ..RedisOptions::new(Secret::new(url))
+    }
 }
 
 fn open(options: RedisOptions) -> Arc<RedisStore> {
@@ -42,7 +53,7 @@ async fn by_hand(partitions: u16) -> TimedStore<RedisStore, RedisByHand> {
     let server = RedisByHand::start().await;
     let store = open(RedisOptions {
         partitions,
-        ..RedisOptions::new(Secret::new(server.url()))
+        ..options_at(server.url())
     });
     TimedStore::on_server(store, server)
 }
