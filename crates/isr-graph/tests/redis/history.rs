@@ -28,6 +28,7 @@ async fn goes_on_after_a_restart(mut redis: Redis) -> bool {
         .await
         .unwrap();
     let before = redis.store.position().await.unwrap();
+    until_written(&redis.time).await;
     redis.time.restart().await;
     let after = redis.store.position().await.unwrap();
     let lost = redis.store.beginning().await.unwrap().map(|new| new.lost);
@@ -45,6 +46,18 @@ async fn goes_on_after_a_restart(mut redis: Redis) -> bool {
         (after.epoch, seen)
     );
     after.epoch == before.epoch
+}
+
+/// Waits until the log has everything that the end of the process would take along: the server puts off writing while
+/// the disk is busy.
+async fn until_written(server: &RedisServer) {
+    loop {
+        let info = server.words(&["INFO", "persistence"]).await.concat();
+        if info.contains("aof_buffer_length:0\r\n") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
