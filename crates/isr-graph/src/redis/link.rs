@@ -181,12 +181,14 @@ impl Link {
         let result = result.map_err(Failure::from);
         if result.as_ref().is_err_and(Failure::breaks_connection) {
             let mut shared = slot.lock().await;
+            // That of a cluster mends itself, unless a master died with calls under way: then it may wait for that one
+            // for ever.
+            let is_lost = result.as_ref().is_err_and(Failure::is_timeout);
             // Unless somebody has replaced it already.
             if shared.number == number
-                && let Some(Held::Server(broken)) = shared.connection.take_if(|held| {
-                    // That of a cluster mends itself.
-                    matches!(held, Held::Server(_))
-                })
+                && let Some(Held::Server(broken)) = shared
+                    .connection
+                    .take_if(|held| is_lost || matches!(held, Held::Server(_)))
             {
                 drop(Connection::take(broken));
             }
