@@ -90,13 +90,17 @@ impl Generation {
         self.epoch == other.epoch && self.number >= other.number
     }
 
-    /// What a response of this generation has seen of a history: nothing, where it is another one.
+    /// What a response of this generation has seen of the history that has come to `current`: nothing, where it is
+    /// another one, or has not come so far.
     #[must_use]
-    pub fn within(self, epoch: Epoch) -> Self {
-        if self.epoch == epoch {
+    pub fn known_at(self, current: Self) -> Self {
+        if current.covers(self) {
             self
         } else {
-            Self { epoch, number: 0 }
+            Self {
+                number: 0,
+                ..current
+            }
         }
     }
 }

@@ -1,76 +1,157 @@
 //! A real Redis whose time is moved by hand.
 
-use std::collections::HashMap;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
-use crate::RedisServer;
+use crate::redis_gate::Gate;
+use crate::{RedisCluster, RedisServer};
 
-/// What a script asks the server for to learn the time, and what it asks for here. Both answer with
-/// seconds and microseconds.
-const REAL_TIME: &str = "'TIME'";
-const HAND_TIME: &str = "'MGET', 'hand:seconds', 'hand:micros'";
-
-/// Sets the time, and lets so much of every key's life pass.
+/// Sets the time, and lets so much of every key's life pass. ARGV: where seconds and microseconds are kept, what
+/// they are to be, and the milliseconds.
 const SET_TIME: &str = "
-redis.call('MSET', 'hand:seconds', ARGV[1], 'hand:micros', ARGV[2])
-if ARGV[3] == '0' then return 0 end
+redis.call('MSET', ARGV[1], ARGV[3], ARGV[2], ARGV[4])
+if ARGV[5] == '0' then return 0 end
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local left = redis.call('PTTL', key)
-  if left >= 0 then redis.call('PEXPIRE', key, left - tonumber(ARGV[3])) end
+  if left >= 0 then redis.call('PEXPIRE', key, left - tonumber(ARGV[5])) end
+end
+return 0";
+
+/// Answers with every key, how much of its life is left, and what is in it.
+const SAVE: &str = "
+local all = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  all[#all + 1] = key
+  all[#all + 1] = redis.call('PTTL', key)
+  all[#all + 1] = redis.call('DUMP', key)
+end
+return all";
+
+/// Puts back what was saved so many milliseconds ago, and removes everything else.
+const PUT_BACK: &str = "
+redis.call('FLUSHALL')
+for i = 2, #ARGV, 3 do
+  local left, passed = tonumber(ARGV[i + 1]), tonumber(ARGV[1])
+  if left < 0 then
+    redis.call('RESTORE', ARGV[i], 0, ARGV[i + 2])
+  elseif left > passed then
+    redis.call('RESTORE', ARGV[i], left - passed, ARGV[i + 2])
+  end
 end
 return 0";
 
 /// Anything shorter is not taken off the lives of keys.
 const LIFE_UNIT: Duration = Duration::from_secs(1);
 
-/// A Redis server for tests behind a listener that changes one thing: scripts that ask for the time learn
+/// Redis servers for tests behind listeners that change one thing: scripts that ask for the time learn
 /// what was set last. So leases end when a test wants them to, and nothing has to be waited for.
 ///
 /// Only scripts see this time.
 #[derive(Debug)]
 pub struct RedisByHand {
-    server: RedisServer,
-    address: SocketAddr,
+    servers: Servers,
+    /// Where clients connect to, for each server.
+    addresses: Vec<SocketAddr>,
+    /// Of each server, what the keys begin with under which it has the time.
+    places: Vec<String>,
     now: Mutex<Duration>,
-    accepting: JoinHandle<()>,
+    _gates: Vec<Gate>,
+}
+
+/// What is behind the listeners.
+#[derive(Debug)]
+enum Servers {
+    Single(RedisServer),
+    Cluster(RedisCluster),
+}
+
+/// What the servers held at some moment.
+#[derive(Debug)]
+pub struct RedisSnapshot {
+    taken: Duration,
+    /// Of each server, every key, its life and its value in turn.
+    keys: Vec<Vec<Vec<u8>>>,
 }
 
 impl RedisByHand {
     /// Starts a server, at some whole second.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::start`].
     pub async fn start() -> Self {
+        let listener = listen();
         let server = RedisServer::start().await;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let scripts = Scripts::new(server.port());
+        let places = vec!["hand:".to_owned()];
+        Self::behind(vec![listener], Servers::Single(server), places).await
+    }
+
+    /// Starts a cluster of so many masters, whose slots must stay where they are.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisCluster::start`].
+    pub async fn start_cluster(masters: usize) -> Self {
+        let listeners: Vec<TcpListener> = (0..masters).map(|_| listen()).collect();
+        let ports: Vec<u16> = listeners.iter().map(|one| address_of(one).port()).collect();
+        let cluster = RedisCluster::start_announcing(&ports).await;
+        let mut places: Vec<Option<String>> = vec![None; masters];
+        // A server takes only keys of its own slots.
+        for attempt in 0_u32.. {
+            if places.iter().all(Option::is_some) {
+                break;
+            }
+            let place = format!("{{hand:{attempt}}}:");
+            let slot = cluster.slot_of(&place).await;
+            places[cluster.owner_of(&slot, 0).await].get_or_insert(place);
+        }
+        let places = places.into_iter().flatten().collect();
+        Self::behind(listeners, Servers::Cluster(cluster), places).await
+    }
+
+    async fn behind(listeners: Vec<TcpListener>, servers: Servers, places: Vec<String>) -> Self {
+        let addresses = listeners.iter().map(address_of).collect();
+        let behind = listeners.into_iter().zip(servers.all()).zip(&places);
+        let gates = behind.map(|((listener, server), place)| {
+            let hand_time = format!("'MGET', '{place}seconds', '{place}micros'");
+            Gate::open(listener, server.port(), &hand_time)
+        });
         let by_hand = Self {
-            accepting: tokio::spawn(accept(listener, server.port(), scripts)),
-            address,
-            server,
+            _gates: gates.collect(),
+            addresses,
+            servers,
+            places,
             now: Mutex::new(Duration::from_secs(1_700_000_000)),
         };
         by_hand.pass(Duration::ZERO).await;
         by_hand
     }
 
-    /// Where clients connect to.
+    /// Where clients connect to: every server, with commas in between.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        let urls = self.addresses.iter();
+        let urls: Vec<String> = urls.map(|address| format!("redis://{address}")).collect();
+        urls.join(",")
     }
 
     /// Forgets everything but the time.
     pub async fn clear(&self) {
-        self.server.execute(&["FLUSHALL"]).await;
+        self.execute(&["FLUSHALL"]).await;
         self.pass(Duration::ZERO).await;
+    }
+
+    /// Sends one command to each server.
+    ///
+    /// # Panics
+    ///
+    /// When one of them does not answer, or with an error.
+    pub async fn execute(&self, command: &[&str]) {
+        let servers = self.servers.all().into_iter();
+        join_all(servers.map(|server| server.words(command))).await;
     }
 
     /// Moves time on, in whole microseconds.
@@ -83,141 +164,65 @@ impl RedisByHand {
         let seconds = now.as_secs().to_string();
         let micros = now.subsec_micros().to_string();
         let lived = if duration < LIFE_UNIT {
-            0
+            "0".to_owned()
         } else {
-            duration.as_millis()
+            duration.as_millis().to_string()
         };
-        let set = ["EVAL", SET_TIME, "0", &seconds, &micros, &lived.to_string()];
-        let answer = self.server.execute(&set).await;
-        assert_eq!(answer, ":0", "the time was not set");
-    }
-}
-
-impl Drop for RedisByHand {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, server: u16, scripts: Scripts) {
-    while let Ok((client, _)) = listener.accept().await {
-        let scripts = scripts.clone();
-        tokio::spawn(async move {
-            // A connection that breaks is the client's to notice.
-            let _ = serve(client, server, scripts).await;
+        let set = self.servers.all().into_iter().zip(&self.places);
+        let set = set.map(async |(server, place)| {
+            let [for_seconds, for_micros] =
+                ["seconds", "micros"].map(|name| format!("{place}{name}"));
+            let head = ["EVAL", SET_TIME, "0", &for_seconds, &for_micros];
+            let command = head.into_iter().chain([&*seconds, &*micros, &*lived]);
+            let answer = server.execute(&command.collect::<Vec<_>>()).await;
+            assert_eq!(answer, ":0", "the time was not set");
         });
+        join_all(set).await;
     }
-}
 
-async fn serve(client: TcpStream, server: u16, scripts: Scripts) -> io::Result<()> {
-    client.set_nodelay(true)?;
-    let server = connect(server).await?;
-    let (from_client, mut to_client) = client.into_split();
-    let (mut from_server, to_server) = server.into_split();
-    tokio::select! {
-        ended = forward(from_client, to_server, &scripts) => ended,
-        ended = tokio::io::copy(&mut from_server, &mut to_client) => ended.map(drop),
-    }
-}
-
-async fn connect(server: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-/// Passes commands on, and the scripts among them changed.
-async fn forward(from: OwnedReadHalf, mut to: OwnedWriteHalf, scripts: &Scripts) -> io::Result<()> {
-    let mut from = BufReader::new(from);
-    while let Some(mut command) = read_command(&mut from).await? {
-        match command.as_mut_slice() {
-            [eval, code, ..] if is(eval, "EVAL") => *code = scripts.change(code).await?,
-            [evalsha, sha, ..] if is(evalsha, "EVALSHA") => scripts.rename(sha),
-            _ => {}
-        }
-        to.write_all(&write_command(&command)).await?;
-    }
-    Ok(())
-}
-
-fn is(word: &[u8], name: &str) -> bool {
-    word.eq_ignore_ascii_case(name.as_bytes())
-}
-
-/// The SHA of every script as clients know it, and as it is here.
-#[derive(Clone, Debug)]
-struct Scripts {
-    server: u16,
-    names: Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>,
-}
-
-impl Scripts {
-    fn new(server: u16) -> Self {
-        Self {
-            server,
-            names: Arc::default(),
+    /// What they hold.
+    pub async fn save(&self) -> RedisSnapshot {
+        let servers = self.servers.all().into_iter();
+        let keys = servers.map(|server| server.answer(&["EVAL", SAVE, "0"]));
+        RedisSnapshot {
+            keys: join_all(keys).await,
+            taken: *self.now.lock(),
         }
     }
 
-    async fn change(&self, code: &[u8]) -> io::Result<Vec<u8>> {
-        let text = String::from_utf8_lossy(code);
-        let changed = text.replace(REAL_TIME, HAND_TIME).into_bytes();
-        let names = (self.sha_of(code).await?, self.sha_of(&changed).await?);
-        self.names.lock().insert(names.0, names.1);
-        Ok(changed)
+    /// Puts back what they held. What came after is lost; time is not.
+    pub async fn put_back(&self, snapshot: &RedisSnapshot) {
+        let passed = self.now.lock().saturating_sub(snapshot.taken);
+        let passed = passed.as_millis().to_string();
+        let put = self.servers.all().into_iter().zip(&snapshot.keys);
+        let put = put.map(async |(server, keys)| {
+            let head = ["EVAL", PUT_BACK, "0", &passed].map(str::as_bytes);
+            let command: Vec<&[u8]> = head
+                .into_iter()
+                .chain(keys.iter().map(Vec::as_slice))
+                .collect();
+            server.answer(&command).await
+        });
+        join_all(put).await;
+        self.pass(Duration::ZERO).await;
     }
+}
 
-    fn rename(&self, sha: &mut Vec<u8>) {
-        if let Some(name) = self.names.lock().get(sha) {
-            sha.clone_from(name);
+impl Servers {
+    fn all(&self) -> Vec<&RedisServer> {
+        match self {
+            Self::Single(server) => vec![server],
+            Self::Cluster(cluster) => (0..cluster.masters()).map(|n| cluster.node(n)).collect(),
         }
     }
-
-    /// The server knows how, so nothing here has to.
-    async fn sha_of(&self, code: &[u8]) -> io::Result<Vec<u8>> {
-        let mut stream = BufReader::new(connect(self.server).await?);
-        let ask = b"return redis.sha1hex(ARGV[1])".to_vec();
-        let command = [b"EVAL".to_vec(), ask, b"0".to_vec(), code.to_vec()];
-        stream.write_all(&write_command(&command)).await?;
-        read_bytes(&mut stream).await
-    }
 }
 
-/// A command as clients send it: an array of strings. `None` at the end of the connection.
-async fn read_command(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Vec<Vec<u8>>>> {
-    let mut line = String::new();
-    if from.read_line(&mut line).await? == 0 {
-        return Ok(None);
-    }
-    let mut command = Vec::new();
-    for _ in 0..number(&line, '*')? {
-        command.push(read_bytes(from).await?);
-    }
-    Ok(Some(command))
+fn listen() -> TcpListener {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
 }
 
-async fn read_bytes(from: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Vec<u8>> {
-    let mut line = String::new();
-    from.read_line(&mut line).await?;
-    let mut bytes = vec![0; number(&line, '$')? + 2];
-    from.read_exact(&mut bytes).await?;
-    bytes.truncate(bytes.len() - 2);
-    Ok(bytes)
-}
-
-fn number(line: &str, kind: char) -> io::Result<usize> {
-    let number = line.trim_end().strip_prefix(kind);
-    number
-        .and_then(|number| number.parse().ok())
-        .ok_or_else(|| io::Error::other(format!("{line:?} is not expected")))
-}
-
-fn write_command(command: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
-    for word in command {
-        bytes.extend(format!("${}\r\n", word.len()).into_bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend(b"\r\n");
-    }
-    bytes
+fn address_of(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().unwrap()
 }

@@ -9,6 +9,8 @@ use crate::ports::free_port;
 const SLOTS: usize = 16_384;
 /// How long a node may be silent before the others give it up: short, so that a failover does not take long.
 const NODE_TIMEOUT: &str = "1000";
+/// The same once a cluster serves that has no replicas: a node that is only slow shall not be given up.
+const PATIENT_TIMEOUT: &str = "30000";
 /// The pause between two looks at what a cluster has come to.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a cluster may take to come to what is waited for.
@@ -30,7 +32,12 @@ impl RedisCluster {
     ///
     /// When there is no Redis of release 7.0 or newer on `PATH`, or the cluster does not come up.
     pub async fn start(masters: usize) -> Self {
-        Self::form(masters, 0, &[]).await
+        Self::form(masters, 0, &[], &[]).await
+    }
+
+    /// As [`RedisCluster::start`], with a master for each of `ports`, where it says that clients find it.
+    pub(crate) async fn start_announcing(ports: &[u16]) -> Self {
+        Self::form(ports.len(), 0, &[], ports).await
     }
 
     /// The same with a replica of each master, and further arguments for every server.
@@ -39,21 +46,26 @@ impl RedisCluster {
     ///
     /// As [`RedisCluster::start`].
     pub async fn start_with_replicas(masters: usize, arguments: &[&str]) -> Self {
-        Self::form(masters, masters, arguments).await
+        Self::form(masters, masters, arguments, &[]).await
     }
 
-    async fn form(masters: usize, replicas: usize, arguments: &[&str]) -> Self {
+    /// `announced` are the ports at which clients are to find the servers, where those are others than theirs.
+    async fn form(masters: usize, replicas: usize, arguments: &[&str], announced: &[u16]) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             ids: Vec::new(),
             masters,
         };
         let mut bus_ports = Vec::new();
-        for _ in 0..masters + replicas {
+        for number in 0..masters + replicas {
             let bus_port = free_port().to_string();
+            let announced = announced.get(number).map(u16::to_string);
             let mut all = vec!["--cluster-enabled", "yes"];
             all.extend(["--cluster-node-timeout", NODE_TIMEOUT]);
             all.extend(["--cluster-port", &bus_port]);
+            if let Some(port) = &announced {
+                all.extend(["--cluster-announce-port", port]);
+            }
             all.extend(arguments);
             let node = RedisServer::start_with(&all).await;
             cluster
@@ -85,6 +97,10 @@ impl RedisCluster {
         }
         for node in 0..masters + replicas {
             cluster.until_serving(node).await;
+        }
+        for node in cluster.nodes.iter().filter(|_| replicas == 0) {
+            let patient = ["CONFIG", "SET", "cluster-node-timeout", PATIENT_TIMEOUT];
+            ok(node, &patient).await;
         }
         for master in &cluster.nodes[..masters] {
             let wait = ["WAIT", if replicas > 0 { "1" } else { "0" }, "100"];

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,8 +15,9 @@ use crate::ports::{free_port, loopback};
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 /// How often a server gets another port when somebody else took its port first.
 const ATTEMPTS: usize = 5;
-/// How often a server is asked whether it is up, and the pause in between: ten seconds in all.
-const POLLS: usize = 500;
+/// How long a server may take to come up: the machine may be busy.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The pause between two questions whether it is up.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A Redis server of its own for a test: on a free port of the loopback interface, with nothing kept
@@ -100,6 +101,25 @@ impl RedisServer {
         );
     }
 
+    /// Waits until the server says that it has been up for so many seconds.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn until_up_for(&self, seconds: u64) {
+        loop {
+            let info = self.words(&["INFO", "server"]).await.concat();
+            let uptime = info
+                .lines()
+                .find_map(|line| line.strip_prefix("uptime_in_seconds:"));
+            let uptime = uptime.and_then(|text| text.trim_end().parse::<u64>().ok());
+            if uptime.is_some_and(|uptime| uptime >= seconds) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Lets the server hang: it accepts connections and answers nothing.
     pub fn pause(&self) {
         self.signal("-STOP");
@@ -160,7 +180,8 @@ impl RedisServer {
 
     async fn launch(&mut self) -> bool {
         let mut process = self.spawn();
-        for _ in 0..POLLS {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
             if process
                 .try_wait()
                 .expect("a process of ours can be asked")

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,9 +14,9 @@ use crate::ports::{free_port, loopback};
 
 /// How often a server gets another port when somebody else took its port first.
 const ATTEMPTS: usize = 5;
-/// How often a server is asked whether it is up, and the pause in between: thirty seconds in all, since
-/// Varnish compiles its configuration first.
-const POLLS: usize = 1500;
+/// How long a server may take to come up: Varnish compiles its configuration first, and the machine may be busy.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// The pause between two questions whether it is up.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Where Debian installs servers, which is not on everybody's PATH.
 const FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
@@ -85,7 +85,8 @@ impl ServerProgram {
 
     async fn launch(&mut self, port: u16, arguments: &[OsString]) -> bool {
         let mut process = self.spawn(arguments);
-        for _ in 0..POLLS {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
             let ended = process.try_wait().expect("a process of ours can be asked");
             if ended.is_some() {
                 return false; // most likely the port was taken

@@ -113,6 +113,11 @@ impl Ledger {
         self.floor
     }
 
+    /// Takes every target for revalidated at `floor`, as where no more of them are told apart than up to there.
+    pub fn raise_floor(&mut self, floor: Marks) {
+        self.floor.merge(floor);
+    }
+
     /// Notes that a target was revalidated.
     pub fn mark(&mut self, target: &Target, number: u64, mode: Mode) {
         let marks = match target {

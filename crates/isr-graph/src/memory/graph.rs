@@ -28,6 +28,7 @@ pub(super) struct Graph {
     /// The newest revalidations, oldest first.
     history: VecDeque<Heard>,
     remembered: usize,
+    told_apart: usize,
     pages: BTreeMap<PageUrl, Page>,
     tags: HashMap<Tag, BTreeSet<PageUrl>>,
     senders: BTreeMap<SenderId, (SenderReport, Duration)>,
@@ -36,13 +37,14 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn new(remembered: usize) -> Self {
+    pub(super) fn new(remembered: usize, told_apart: usize) -> Self {
         Self {
             epoch: Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1),
             number: 0,
-            ledger: Ledger::new(remembered),
+            ledger: Ledger::new(told_apart),
             history: VecDeque::new(),
             remembered: remembered.max(1),
+            told_apart,
             pages: BTreeMap::new(),
             tags: HashMap::new(),
             senders: BTreeMap::new(),
@@ -50,11 +52,17 @@ impl Graph {
         }
     }
 
-    /// From now on nothing that was made before is known to be current.
+    /// From now on nothing that was made before is known to be current. The number moves too: in a history that
+    /// begins, no page has been bound under it.
     pub(super) fn begin_epoch(&mut self) {
         self.epoch = Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1);
-        self.ledger = Ledger::new(self.remembered);
+        self.number += 1;
+        self.ledger = Ledger::new(self.told_apart);
         self.history.clear();
+    }
+
+    pub(super) fn raise_floor(&mut self, floor: Marks) {
+        self.ledger.raise_floor(floor);
     }
 
     pub(super) fn position(&self) -> Position {
@@ -94,7 +102,7 @@ impl Graph {
 
     fn add_tags(&mut self, bind: &Bind, now: Duration) {
         let ends = now + bind.lifetime;
-        let generation = bind.generation.within(self.epoch);
+        let generation = bind.generation.known_at(self.current());
         let page = self.pages.entry(bind.url.clone()).or_insert_with(|| Page {
             tags: BTreeMap::new(),
             ends,
@@ -177,7 +185,7 @@ impl Graph {
             .collect();
         Some(PageTags {
             tags,
-            generation: page.generation,
+            generation: page.generation.known_at(self.current()),
         })
     }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::{
     Beginning, Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor,
-    DeadLetterChunk, Epoch, GraphStatistics, Heard, JobKey, JobStore, Leave, LeavePage, News,
-    PageJob, PageTags, PageUrl, PageWork, Phase, Position, QueueDepth, RateBudget, RateLimit,
+    DeadLetterChunk, Epoch, GraphStatistics, Heard, JobKey, JobStore, Leave, LeavePage, Marks,
+    News, PageJob, PageTags, PageUrl, PageWork, Phase, Position, QueueDepth, RateBudget, RateLimit,
     Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, Secret, SenderId, SenderReport,
     SenderState, Standing, StoreError, Tag, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
@@ -27,6 +27,8 @@ use crate::{BEGUN_AT_ONCE, LARGEST_TAGS, RECEIPTS_KEPT};
 pub struct MemoryOptions {
     /// Revalidations remembered for those who follow them. Default: 100 000.
     pub history: usize,
+    /// Targets whose generations are told apart; older ones share one floor. Default: as many as `history`.
+    pub targets: Option<usize>,
     /// Revalidations and pages that may wait, each. Default: 1 000 000.
     pub queue: usize,
     /// How long receipts of finished revalidations are kept. Default: a day.
@@ -37,6 +39,7 @@ impl Default for MemoryOptions {
     fn default() -> Self {
         Self {
             history: 100_000,
+            targets: None,
             queue: 1_000_000,
             keep_receipts: RECEIPTS_KEPT,
         }
@@ -75,7 +78,7 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, options: MemoryOptions) -> Self {
-        let graph = Graph::new(options.history);
+        let graph = Graph::new(options.history, options.targets.unwrap_or(options.history));
         let state = State {
             beginning: Some(Beginning {
                 epoch: graph.position().epoch,
@@ -114,6 +117,11 @@ impl MemoryStore {
             epoch: state.graph.position().epoch,
             lost: true,
         });
+    }
+
+    /// Tells targets apart only by what was revalidated after `floor`, as a store does that has no room for more.
+    pub fn raise_floor(&self, floor: Marks) {
+        self.state.lock().graph.raise_floor(floor);
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut State, Duration) -> R) -> R {

@@ -68,6 +68,11 @@ impl Failure {
         }
     }
 
+    /// Whether nobody answered in time.
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Redis(error) if error.is_timeout())
+    }
+
     /// Whether another connection may do at once. One that timed out is not tried again: the server
     /// may be overwhelmed.
     pub(super) fn is_dropped_connection(&self) -> bool {
@@ -136,9 +141,15 @@ fn names(error: &RedisError, codes: &[&str]) -> bool {
             .detail()
             .is_some_and(|detail| detail.contains(&format!("-{code} ")))
     };
+    // A call that waits for replicas is two commands, and the error of one of them is inside that of both.
+    let inside = error.clone().into_server_errors();
+    let inside: Vec<&str> = inside
+        .iter()
+        .flat_map(|all| all.iter().map(|(_, one)| one.code()))
+        .collect();
     codes
         .iter()
-        .any(|&code| error.code() == Some(code) || wrapped(code))
+        .any(|&code| error.code() == Some(code) || inside.contains(&code) || wrapped(code))
 }
 
 #[cfg(test)]

@@ -33,29 +33,23 @@ pub(super) struct Trust {
 /// What became of a partition's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum History {
-    /// The same process has it.
-    Unbroken,
-    /// Another one has it, and nothing can have been lost.
+    /// Nothing can have been lost.
     Kept,
-    /// Another one has it, perhaps without what was acknowledged last.
+    /// What was acknowledged last may be missing.
     Doubtful,
 }
 
 /// What became of it in the hands of `server`.
 pub(super) fn judge(had: &Had, server: &Server, trust: Trust) -> History {
-    if had.run == server.run {
+    let kept = if had.run == server.run {
         // A master that was without replicas for long takes another lineage, and comes from nobody's. One
         // that was a replica in between comes from its master's.
-        let same = had.lineage == server.lineage || server.lineage_before.is_none();
-        return if same {
-            History::Unbroken
-        } else {
-            History::Doubtful
-        };
-    }
-    let kept = match &server.lineage_before {
-        Some(before) => *before == had.lineage && was_promoted(had, server, trust),
-        None => has_restarted(had, server, trust),
+        had.lineage == server.lineage || server.lineage_before.is_none()
+    } else {
+        match &server.lineage_before {
+            Some(before) => *before == had.lineage && was_promoted(had, server, trust),
+            None => has_restarted(had, server, trust),
+        }
     };
     if kept {
         History::Kept
@@ -107,7 +101,6 @@ mod tests {
             is_in_cluster: false,
             keeps: Keeps::Log,
             started,
-            now: SEEN + 60_000,
         }
     }
 
@@ -127,9 +120,9 @@ mod tests {
     #[test]
     fn the_same_process_has_everything() {
         let same = server("first", "line", None, 0);
-        assert_eq!(judge(&had(), &same, NONE), History::Unbroken);
+        assert_eq!(judge(&had(), &same, NONE), History::Kept);
         let after_an_hour_alone = server("first", "other", None, 0);
-        assert_eq!(judge(&had(), &after_an_hour_alone, NONE), History::Unbroken);
+        assert_eq!(judge(&had(), &after_an_hour_alone, NONE), History::Kept);
     }
 
     #[test]

@@ -190,7 +190,8 @@ impl Link {
             let mut shared = slot.lock().await;
             // Unless somebody has replaced it already.
             if shared.number == number {
-                shared.has_failed();
+                let timed_out = result.as_ref().is_err_and(Failure::is_timeout);
+                shared.has_failed(timed_out);
             }
         }
         result
@@ -198,9 +199,12 @@ impl Link {
 }
 
 impl Shared {
-    fn has_failed(&mut self) {
+    /// A call has failed because the connection did.
+    fn has_failed(&mut self, timed_out: bool) {
         let gives_up = match self.connection {
             Some(Held::Server(_)) => true,
+            // A master may have died with calls under way, which is one of those that nobody closes.
+            Some(Held::Cluster(_)) if timed_out => true,
             Some(Held::Cluster(_)) => {
                 self.failing.get_or_insert_with(Instant::now).elapsed() >= CLUSTER_MENDS
             }

@@ -51,8 +51,6 @@ pub(super) struct Server {
     pub(super) keeps: Keeps,
     /// When the process started, by its clock, in milliseconds since 1970; a second early at most.
     pub(super) started: u64,
-    /// Its clock.
-    pub(super) now: u64,
 }
 
 impl Server {
@@ -96,7 +94,6 @@ impl Server {
                 _ => Keeps::Snapshots,
             },
             started: now.saturating_sub(number("uptime_in_seconds")? * 1000),
-            now,
         })
     }
 }
@@ -121,7 +118,6 @@ mod tests {
             is_in_cluster: false,
             keeps: Keeps::Log,
             started: 1_795_847_026_126,
-            now: 1_795_847_116_126,
         };
         assert_eq!(server, expected);
         assert_eq!(Server::read(INFO, true).unwrap().keeps, Keeps::LogOnDisk);

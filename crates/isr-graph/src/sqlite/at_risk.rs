@@ -134,6 +134,8 @@ fn begin_epoch(connection: &Connection, state: &mut State) -> Result<(), Failure
         state.stale_floor,
         state.expired_floor,
     ) = (new_epoch(), 0, 0, 0);
+    // As in every store: no page has been bound under it.
+    state.number += 1;
     state.beginning = LOST;
     Ok(())
 }
@@ -178,7 +180,7 @@ mod tests {
         risk(Durability::Machine, 2).look(&file).unwrap();
         let after = State::load(&file).unwrap();
         assert_ne!(after.epoch, before.epoch);
-        assert_eq!(after.number, before.number);
+        assert_eq!(after.number, before.number + 1);
         assert_eq!(after.at_risk, None);
     }
 

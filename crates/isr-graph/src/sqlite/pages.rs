@@ -47,7 +47,7 @@ pub(super) fn decode<'a>(record: &'a [u8], page: &str) -> Result<Record<'a>, Fai
 pub(super) fn add_tags(write: &mut Write<'_>, bind: &Bind) -> Result<(), Failure> {
     let ends = ends(write.now, bind.lifetime, write.options.ends_unit);
     let url = bind.url.as_str();
-    let generation = bind.generation.within(write.state.current().epoch);
+    let generation = bind.generation.known_at(write.state.current());
     if let Some((page, stored)) = find(write.connection, url)? {
         let mut record = decode(&stored, url)?;
         let merged = record.merge(&bind.tags, generation, ends);

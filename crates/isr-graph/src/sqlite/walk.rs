@@ -117,7 +117,7 @@ pub(super) fn tags_for(read: &Read<'_>, url: &PageUrl) -> Result<Option<PageTags
     }
     Ok(Some(PageTags {
         tags,
-        generation: record.generation,
+        generation: record.generation.known_at(read.state.current()),
     }))
 }
 

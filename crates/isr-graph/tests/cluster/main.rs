@@ -14,49 +14,50 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, JobStore, Leave, Mode, PageUrl, Position, Receipt, RevalidateOptions,
-    RevalidationId, Secret, Source, Store, StoreError, TagGraph, TagSet, Target, Targets,
-    VariantKey, WorkerId,
+    RevalidationId, Secret, Source, StoreError, TagGraph, TagSet, Target, Targets, VariantKey,
+    WorkerId,
 };
 use isr_graph::{RedisOptions, RedisStore};
-use isr_testkit::{RedisCluster, StoreFixture};
-use tokio::sync::Mutex;
+use isr_testkit::{Passing, RedisByHand, RedisCluster, TimedStore};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
 /// Enough that each of three masters has some.
 const PARTITIONS: u16 = 8;
 
-/// One cluster for all tests of the behaviour suite that run at a time, since it takes seconds to form: each has a
-/// site of its own. It ends with the last of them.
-static CLUSTER: Mutex<Weak<RedisCluster>> = Mutex::const_new(Weak::new());
+/// Nothing in the behaviour suite is about how long a server may take, and the machine may be busy.
+const PATIENT: Duration = Duration::from_secs(10);
+
+/// One cluster for all tests of the behaviour suite, since it takes seconds to form: each has a site of its own. It
+/// ends when none of them is there any more.
+static CLUSTER: Mutex<Weak<RedisByHand>> = Mutex::const_new(Weak::new());
 static SITES: AtomicU32 = AtomicU32::new(0);
 
+/// They go by one clock, and so take turns.
+static TURNS: Mutex<()> = Mutex::const_new(());
+
 #[derive(Debug)]
-struct Clustered {
-    store: Arc<RedisStore>,
-    _cluster: Arc<RedisCluster>,
+struct Turn {
+    cluster: Arc<RedisByHand>,
+    _turn: MutexGuard<'static, ()>,
 }
 
 #[async_trait]
-impl StoreFixture for Clustered {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
-    }
-
+impl Passing for Turn {
     async fn pass(&self, duration: Duration) {
-        // The store goes by the servers' clocks, which nobody can set.
-        tokio::time::sleep(duration).await;
-    }
-
-    fn expiry_unit(&self) -> Duration {
-        Duration::from_secs(1)
+        self.cluster.pass(duration).await;
     }
 }
 
 fn options(cluster: &RedisCluster) -> RedisOptions {
+    options_at(cluster.url())
+}
+
+fn options_at(url: String) -> RedisOptions {
     RedisOptions {
         cluster: true,
         partitions: PARTITIONS,
-        ..RedisOptions::new(Secret::new(cluster.url()))
+        ..RedisOptions::new(Secret::new(url))
     }
 }
 
@@ -64,25 +65,29 @@ fn open(options: RedisOptions) -> Arc<RedisStore> {
     Arc::new(RedisStore::new(options).unwrap())
 }
 
-async fn fresh() -> Clustered {
+async fn fresh() -> TimedStore<RedisStore, Turn> {
     let cluster = {
         let mut shared = CLUSTER.lock().await;
         if let Some(cluster) = shared.upgrade() {
             cluster
         } else {
-            let cluster = Arc::new(RedisCluster::start(3).await);
+            let cluster = Arc::new(RedisByHand::start_cluster(3).await);
             *shared = Arc::downgrade(&cluster);
             cluster
         }
     };
     let site = format!("site-{}", SITES.fetch_add(1, Ordering::Relaxed));
-    Clustered {
-        store: open(RedisOptions {
-            site,
-            ..options(&cluster)
-        }),
-        _cluster: cluster,
-    }
+    let store = open(RedisOptions {
+        site,
+        connect_timeout: PATIENT,
+        response_timeout: PATIENT,
+        ..options_at(cluster.url())
+    });
+    let turn = Turn {
+        cluster,
+        _turn: TURNS.lock().await,
+    };
+    TimedStore::on_server(store, turn)
 }
 
 mod in_a_cluster {

@@ -4,7 +4,11 @@ use super::*;
 
 #[tokio::test]
 async fn a_server_that_forgot_the_scripts_is_given_them_again() {
-    let Redis { server, store } = fresh(2).await;
+    let Redis {
+        time: server,
+        store,
+        ..
+    } = fresh(2).await;
     bind(&store, "/1", &["a"]).await;
     assert_eq!(server.execute(&["SCRIPT", "FLUSH"]).await, "+OK");
     bind(&store, "/2", &["a"]).await;
@@ -19,7 +23,11 @@ async fn a_server_that_forgot_the_scripts_is_given_them_again() {
 
 #[tokio::test]
 async fn a_broken_connection_is_replaced() {
-    let Redis { server, store } = fresh(1).await;
+    let Redis {
+        time: server,
+        store,
+        ..
+    } = fresh(1).await;
     bind(&store, "/1", &["a"]).await;
     assert_eq!(pages_of(&store, "a").await, ["/1"]);
     for _ in 0..3 {
@@ -32,7 +40,11 @@ async fn a_broken_connection_is_replaced() {
 
 #[tokio::test]
 async fn a_server_that_came_back_empty_begins_a_new_epoch() {
-    let Redis { mut server, store } = fresh(2).await;
+    let Redis {
+        time: mut server,
+        store,
+        ..
+    } = fresh(2).await;
     let before = store.position().await.unwrap();
     bind(&store, "/1", &["a"]).await;
     server.restart().await;
@@ -51,7 +63,11 @@ async fn a_server_that_came_back_empty_begins_a_new_epoch() {
 
 #[tokio::test]
 async fn one_emptied_partition_begins_a_new_epoch_for_all() {
-    let Redis { server, store } = fresh(2).await;
+    let Redis {
+        time: server,
+        store,
+        ..
+    } = fresh(2).await;
     let before = store.position().await.unwrap();
     bind(&store, "/1", &["a"]).await;
     server
@@ -65,7 +81,11 @@ async fn one_emptied_partition_begins_a_new_epoch_for_all() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_unavailable_and_used_again_once_it_is_back() {
-    let Redis { mut server, store } = fresh(1).await;
+    let Redis {
+        time: mut server,
+        store,
+        ..
+    } = fresh(1).await;
     bind(&store, "/1", &["a"]).await;
     server.kill();
     let error = store.position().await.unwrap_err();
@@ -111,7 +131,11 @@ async fn nothing_that_is_shown_holds_the_password() {
 
 #[tokio::test]
 async fn a_full_server_says_so_and_keeps_what_it_has() {
-    let Redis { server, store } = fresh(1).await;
+    let Redis {
+        time: server,
+        store,
+        ..
+    } = fresh(1).await;
     bind(&store, "/1", &["a"]).await;
     server.execute(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let bind_other = Bind {
@@ -137,8 +161,9 @@ async fn a_full_server_says_so_and_keeps_what_it_has() {
 #[tokio::test]
 async fn binds_that_share_a_call_do_not_depend_on_one_another() {
     let Redis {
-        server: _server,
+        time: _server,
         store,
+        ..
     } = fresh(1).await;
     let now = generation(&store, "/").await;
     let callers: Vec<_> = (0..300)

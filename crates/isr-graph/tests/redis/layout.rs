@@ -4,7 +4,11 @@ use super::*;
 
 #[tokio::test]
 async fn a_newer_layout_is_refused() {
-    let Redis { server, store } = fresh(1).await;
+    let Redis {
+        time: server,
+        store,
+        ..
+    } = fresh(1).await;
     store.open().await.unwrap();
     server
         .execute(&["HSET", "isr:{default:0}:m", "layout", "99"])
@@ -25,7 +29,11 @@ async fn a_newer_layout_is_refused() {
 
 #[tokio::test]
 async fn another_number_of_partitions_is_refused() {
-    let Redis { server, store } = fresh(4).await;
+    let Redis {
+        time: server,
+        store,
+        ..
+    } = fresh(4).await;
     store.open().await.unwrap();
     let error = open(options(&server)).open().await.unwrap_err();
     assert!(
@@ -66,8 +74,9 @@ async fn two_sites_on_one_server_see_nothing_of_one_another() {
 #[tokio::test]
 async fn pages_of_many_sizes_and_tags_of_many_pages_are_all_found() {
     let Redis {
-        server: _server,
+        time: _server,
         store,
+        ..
     } = fresh(1).await;
     let now = store.position().await.unwrap();
     let path = |n: usize| format!("/{}/{n}", "long".repeat(n % 97));

@@ -10,39 +10,29 @@ mod revalidating;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use isr_core::{
     Bind, BindOutcome, Generation, JobStore, Leave, Mode, PageUrl, Receipt, RevalidateOptions,
-    Secret, Source, Store, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId,
-    tag,
+    Secret, Source, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId, tag,
 };
 use isr_graph::{RedisOptions, RedisStore};
-use isr_testkit::{RedisServer, StoreFixture};
+use isr_testkit::{RedisByHand, RedisServer, TimedStore};
 
-#[derive(Debug)]
-struct Redis {
-    server: RedisServer,
-    store: Arc<RedisStore>,
-}
+/// A store, and the server that it is on.
+type Redis = TimedStore<RedisStore, RedisServer>;
 
-#[async_trait]
-impl StoreFixture for Redis {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
-    }
-
-    async fn pass(&self, duration: Duration) {
-        // The store goes by the server's clock, which nobody can set.
-        tokio::time::sleep(duration).await;
-    }
-
-    fn expiry_unit(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-}
+/// The machine may be busy; tests of timeouts set their own.
+const PATIENT: Duration = Duration::from_secs(10);
 
 fn options(server: &RedisServer) -> RedisOptions {
-    RedisOptions::new(Secret::new(server.url()))
+    options_at(server.url())
+}
+
+fn options_at(url: String) -> RedisOptions {
+    RedisOptions {
+        connect_timeout: PATIENT,
+        response_timeout: PATIENT,
+        ..RedisOptions::new(Secret::new(url))
+    }
 }
 
 fn open(options: RedisOptions) -> Arc<RedisStore> {
@@ -55,15 +45,25 @@ async fn fresh(partitions: u16) -> Redis {
         partitions,
         ..options(&server)
     });
-    Redis { server, store }
+    TimedStore::on_server(store, server)
+}
+
+/// On a server whose time is moved by hand: what must not be over yet is not, however busy the machine is.
+async fn by_hand(partitions: u16) -> TimedStore<RedisStore, RedisByHand> {
+    let server = RedisByHand::start().await;
+    let store = open(RedisOptions {
+        partitions,
+        ..options_at(server.url())
+    });
+    TimedStore::on_server(store, server)
 }
 
 mod in_one_partition {
-    isr_testkit::store_behaviour!(super::fresh(1));
+    isr_testkit::store_behaviour!(super::by_hand(1));
 }
 
 mod in_four_partitions {
-    isr_testkit::store_behaviour!(super::fresh(4));
+    isr_testkit::store_behaviour!(super::by_hand(4));
 }
 
 fn page(path: &str) -> PageUrl {

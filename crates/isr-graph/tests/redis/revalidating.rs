@@ -6,7 +6,11 @@ use super::*;
 #[tokio::test]
 async fn a_revalidation_that_reached_the_home_partition_only_is_completed() {
     for by_worker in [true, false] {
-        let Redis { server, store } = fresh(4).await;
+        let Redis {
+            time: server,
+            store,
+            ..
+        } = fresh(4).await;
         let before = store.position().await.unwrap();
         let asked = receipt([Target::Host("site.example".into())]);
         // The other partitions cannot be written while their numbers are of another type.
@@ -43,7 +47,11 @@ async fn a_revalidation_that_reached_the_home_partition_only_is_completed() {
 /// A worker may die, or not reach some partition, after the home partition has begun what was scheduled.
 #[tokio::test]
 async fn a_scheduled_revalidation_that_began_in_the_home_partition_only_is_completed() {
-    let Redis { server, store } = fresh(4).await;
+    let Redis {
+        time: server,
+        store,
+        ..
+    } = fresh(4).await;
     let before = store.position().await.unwrap();
     let mut asked = receipt([Target::Host("site.example".into())]);
     let wait = RevalidateOptions::NEAREST + Duration::from_millis(100);
@@ -144,8 +152,9 @@ async fn a_full_queue_takes_nothing_more() {
 #[tokio::test]
 async fn every_prefix_that_concerns_a_page_supersedes_it() {
     let Redis {
-        server: _server,
+        time: _server,
         store,
+        ..
     } = fresh(1).await;
     let prefixes = [
         "/", "/a", "/a/", "/a/b", "/a//", "/a//b", "/a/b/", "/ab", "/a?q",

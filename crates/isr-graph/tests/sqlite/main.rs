@@ -15,37 +15,13 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use isr_core::Store;
 use isr_graph::{SqliteOptions, SqliteStore};
-use isr_testkit::{HandClock, StoreFixture};
+use isr_testkit::{HandClock, TimedStore};
 
 /// The unit of lifetimes in the suite.
 const UNIT: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
-struct Embedded {
-    clock: HandClock,
-    store: Arc<SqliteStore>,
-    _directory: tempfile::TempDir,
-}
-
-#[async_trait]
-impl StoreFixture for Embedded {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
-    }
-
-    async fn pass(&self, duration: Duration) {
-        self.clock.advance(duration);
-    }
-
-    fn expiry_unit(&self) -> Duration {
-        UNIT
-    }
-}
-
-async fn fresh() -> Embedded {
+async fn fresh() -> TimedStore<SqliteStore, HandClock> {
     let directory = tempfile::tempdir().unwrap();
     let clock = HandClock::new();
     let options = SqliteOptions {
@@ -53,11 +29,8 @@ async fn fresh() -> Embedded {
         clock: Some(Arc::new(clock.clone())),
         ..SqliteOptions::default()
     };
-    Embedded {
-        clock,
-        store: Arc::new(support::open(&directory, options).await),
-        _directory: directory,
-    }
+    let store = Arc::new(support::open(&directory, options).await);
+    TimedStore::in_directory(store, clock, directory, UNIT)
 }
 
 isr_testkit::store_behaviour!(fresh());

@@ -7,9 +7,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+use super::Loss;
 use super::operation::{
-    Aim, BUCKETS, Back, Kind, Left, Look, Name, Operation, PAGES, PROCESSES, Queued, Rendered,
-    TAGS, Wanted, When,
+    Aim, BUCKETS, Back, Case, Kind, Left, Look, Name, Operation, PAGES, PROCESSES, Queued,
+    Rendered, TAGS, Wanted, When,
 };
 
 /// The most steps of a case.
@@ -19,8 +20,11 @@ const STEPS: usize = 60;
 const NAMES: u8 = 10;
 
 /// A case: what is done, step by step.
-pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
-    vec(operation(), 1..STEPS)
+pub(super) fn cases() -> impl Strategy<Value = Case> {
+    (any::<bool>(), vec(operation(), 1..STEPS)).prop_map(|(is_narrow, operations)| Case {
+        is_narrow,
+        operations,
+    })
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -34,6 +38,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         6 => claim(),
         5 => on_claims(),
         2 => elsewhere(),
+        2 => losing(),
         6 => look().prop_map(Operation::Look),
     ]
 }
@@ -103,10 +108,20 @@ fn elsewhere() -> impl Strategy<Value = Operation> {
     ]
 }
 
+fn losing() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        Just(Operation::Lose(Loss::Certainty)),
+        Just(Operation::Keep),
+        Just(Operation::Lose(Loss::SinceSaved)),
+        when().prop_map(Operation::DealWith),
+    ]
+}
+
 fn look() -> impl Strategy<Value = Look> {
     let limit = || select(&[1, 2, 3, 100]);
     prop_oneof![
         Just(Look::Position),
+        Just(Look::Beginning),
         Just(Look::Depth),
         Just(Look::Statistics),
         Just(Look::Senders),
@@ -171,9 +186,10 @@ fn aim() -> impl Strategy<Value = Aim> {
 fn when() -> impl Strategy<Value = When> {
     prop_oneof![
         6 => Just(When::Now),
-        6 => (1..4_u64).prop_map(When::Before),
+        6 => (1..7_u64).prop_map(When::Before),
         1 => (1..3_u64).prop_map(When::After),
         1 => (0..3_u64).prop_map(When::OtherEpoch),
+        1 => (0..3_u64).prop_map(When::LastEpoch),
     ]
 }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use isr_core::{
-    Cursor, Generation, PageWork, Partition, Position, Receipt, ReceiptFilter, RevalidateOptions,
-    SenderState, Standing, StoreError, Tag, Target,
+    Beginning, Cursor, Epoch, Generation, Marks, PageWork, Partition, Position, Receipt,
+    ReceiptFilter, RevalidateOptions, SenderState, Standing, StoreError, Tag, Target,
 };
 
-use super::operation::{Aim, Look, TAGS, Wanted, When};
+use super::operation::{Aim, Look, PAGES, TAGS, Wanted, When};
 use super::side::{Side, id, page, targets};
 use crate::store_suite::make;
 
@@ -24,6 +24,14 @@ impl Side {
             Look::Position => {
                 let position = self.store.position().await?;
                 Ok(self.show_position(&position))
+            }
+            Look::Beginning => {
+                let beginning = self.store.beginning().await?;
+                let shown = beginning.map(|Beginning { epoch, lost }| {
+                    let which = self.show_epoch(epoch);
+                    format!("history {which}, something is lost: {lost}")
+                });
+                Ok(format!("{shown:?}"))
             }
             Look::Depth => Ok(format!("{:?}", self.store.depth().await?)),
             Look::Statistics => self.statistics().await,
@@ -54,7 +62,7 @@ impl Side {
                 let position = self.position(*at).await?;
                 let count = self.store.pages_outstanding(&position).await?;
                 // In another history, the store may count what it likes.
-                if position.epoch != self.epoch {
+                if position.epoch != self.epoch() {
                     return Ok(String::new());
                 }
                 Ok(count.to_string())
@@ -180,10 +188,51 @@ impl Side {
             targets,
             floor,
         } = found;
+        // What is behind the floor may be gone already.
+        let ahead = |mut marks: Marks| {
+            marks.stale = if marks.stale > floor.stale {
+                marks.stale
+            } else {
+                0
+            };
+            marks.expired = if marks.expired > floor.expired {
+                marks.expired
+            } else {
+                0
+            };
+            marks
+        };
+        let mut targets: Vec<(Target, Marks)> = targets;
+        for (_, marks) in &mut targets {
+            *marks = ahead(*marks);
+        }
+        targets.retain(|(_, marks)| *marks != Marks::default());
         Ok(format!(
             "{targets:?} behind {floor:?} at {}",
             self.show(current)
         ))
+    }
+
+    /// Up to where targets are not told apart any more.
+    pub(super) async fn floor(&self) -> Marks {
+        let standing = self.store.standing(&page(PAGES[0]), &[]).await;
+        standing.expect("the store answers").floor
+    }
+
+    /// How many targets were revalidated at `number` or after it.
+    pub(super) async fn targets_since(&self, number: u64) -> usize {
+        let tags: Vec<Tag> = TAGS.iter().map(|text| make::tag(text)).collect();
+        let mut found = BTreeSet::new();
+        for url in PAGES {
+            let standing = self.store.standing(&page(url), &tags).await;
+            let targets = standing.expect("the store answers").targets;
+            let newer = targets
+                .iter()
+                .filter(|(_, marks)| marks.stale.max(marks.expired) >= number);
+            found.extend(newer.map(|(target, _)| target.key()));
+        }
+        // One host has no page that could be asked about.
+        found.len() + 1
     }
 
     async fn history(&self, url: &str, limit: usize) -> Result<String, StoreError> {
@@ -248,20 +297,18 @@ impl Side {
     }
 
     pub(super) fn show(&self, generation: Generation) -> String {
-        if generation.epoch == self.epoch {
-            generation.number.to_string()
-        } else {
-            format!("{} elsewhere", generation.number)
-        }
+        let Generation { epoch, number } = generation;
+        format!("{number} of history {}", self.show_epoch(epoch))
     }
 
-    fn show_position(&self, position: &Position) -> String {
-        let place = if position.epoch == self.epoch {
-            "here"
-        } else {
-            "elsewhere"
-        };
-        format!("{} {place}", alike(position.numbers()))
+    fn show_epoch(&self, epoch: Epoch) -> String {
+        let which = self.history_of(epoch);
+        which.map_or_else(|| "elsewhere".to_owned(), |number| number.to_string())
+    }
+
+    pub(super) fn show_position(&self, position: &Position) -> String {
+        let which = self.show_epoch(position.epoch);
+        format!("{} of history {which}", alike(position.numbers()))
     }
 
     pub(super) fn show_known(&self, receipt: Option<&Receipt>) -> String {

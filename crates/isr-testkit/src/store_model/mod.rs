@@ -2,31 +2,40 @@
 //!
 //! What the contract leaves to the store is taken out before answers are compared: the order of pages in
 //! a chunk, what a cursor or the proof of a claim looks like, the name of the store's history, how many
-//! partitions there are, which of several jobs that became due at one moment comes first.
+//! partitions there are, which of several jobs that became due at one moment comes first,
+//! how many targets are told apart beyond the least.
 
 mod generate;
 mod look;
 mod operation;
 mod side;
+mod subject;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use isr_graph::{MemoryOptions, MemoryStore};
+use isr_graph::MemoryStore;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use tokio::runtime::Runtime;
 
-use self::operation::{Aim, Kind, Look, Name, Operation, PAGES, TAGS, Wanted, When};
+use self::operation::{Aim, Case, Kind, Look, Name, Operation, PAGES, TAGS, Wanted, When};
 use self::side::{Side, TakenJob};
-use crate::{HandClock, StoreFixture};
+use self::subject::Memory;
+pub use self::subject::{Loss, Room, Subject};
 
 /// How many cases are run instead of the usual number. Each run of so many tries others.
 const CASES: &str = "STORE_MODEL_CASES";
 
 /// What passes between two steps, so that no two of them are of one moment.
 const STEP: Duration = Duration::from_millis(1);
+
+/// What a store remembers that has little room: fewer revalidations and targets than a case has.
+const FEW: usize = 3;
+
+/// More than a case has.
+const MANY: usize = 1_000;
 
 /// More jobs than a case has.
 const ALL: usize = 100;
@@ -50,7 +59,7 @@ pub struct Comparison {
 pub fn compare(
     comparison: &Comparison,
     runtime: &Runtime,
-    fresh: impl AsyncFn() -> Box<dyn StoreFixture>,
+    fresh: impl AsyncFn(Room) -> Box<dyn Subject>,
 ) {
     let asked = std::env::var(CASES).ok();
     let asked = asked.map(|count| count.parse().expect("STORE_MODEL_CASES is a number"));
@@ -65,21 +74,37 @@ pub fn compare(
         max_shrink_iters: 5_000,
         ..Config::default()
     };
-    let difference = |operations: &[Operation]| {
+    let difference = |is_narrow: bool, operations: &[Operation]| {
+        let few = if is_narrow { FEW } else { MANY };
+        let room = Room {
+            history: few,
+            targets: few,
+            queue: comparison.queue,
+        };
         runtime.block_on(async {
-            let mut pair = Pair::new(comparison, fresh().await).await;
+            let mut pair = Pair::new(comparison, room, fresh(room).await).await;
             pair.run(operations).await
         })
     };
-    let failed = TestRunner::new(config).run(&generate::operations(), |operations| {
-        difference(&operations).map_or(Ok(()), |difference| Err(TestCaseError::fail(difference)))
+    let failed = TestRunner::new(config).run(&generate::cases(), |case| {
+        difference(case.is_narrow, &case.operations)
+            .map_or(Ok(()), |difference| Err(TestCaseError::fail(difference)))
     });
     match failed {
         Ok(()) => {}
-        Err(TestError::Fail(reason, operations)) => {
-            let (operations, found) = shorten(operations, difference);
+        Err(TestError::Fail(reason, case)) => {
+            let Case {
+                is_narrow,
+                operations,
+            } = case;
+            let (operations, found) =
+                shorten(operations, |operations| difference(is_narrow, operations));
             let found = found.unwrap_or_else(|| reason.to_string());
-            panic!("{found}\nafter:\n{}", listing(&operations))
+            let room = if is_narrow { "little" } else { "much" };
+            panic!(
+                "{found}\nwith {room} room, after:\n{}",
+                listing(&operations)
+            )
         }
         Err(aborted) => panic!("{aborted}"),
     }
@@ -120,6 +145,8 @@ fn listing(operations: &[Operation]) -> String {
 struct Pair {
     model: Side,
     real: Side,
+    memory: Arc<MemoryStore>,
+    room: Room,
     in_order: bool,
     /// Whether several jobs may be due at one moment.
     is_tied: bool,
@@ -128,10 +155,13 @@ struct Pair {
 }
 
 impl Pair {
-    async fn new(comparison: &Comparison, real: Box<dyn StoreFixture>) -> Self {
+    async fn new(comparison: &Comparison, room: Room, real: Box<dyn Subject>) -> Self {
+        let model = Memory::new(room);
         Self {
-            model: Side::new(Box::new(Memory::new(comparison.queue))).await,
+            memory: model.store(),
+            model: Side::new(Box::new(model)).await,
             real: Side::new(real).await,
+            room,
             in_order: comparison.in_order,
             is_tied: false,
             is_one_scheduled: false,
@@ -176,7 +206,29 @@ impl Pair {
         self.is_one_scheduled |= schedules;
         let model = self.model.act(operation).await;
         let real = self.real.act(operation).await;
-        different(operation, &model, &real)
+        let difference = different(operation, &model, &real);
+        let moves = matches!(operation, Operation::Invalidate { .. });
+        if moves && difference.is_none() {
+            return self.follow_the_floor().await;
+        }
+        difference
+    }
+
+    /// How many targets a store tells apart beyond the least is left to it; those that it does not are taken for
+    /// one by the store in memory too.
+    async fn follow_the_floor(&mut self) -> Option<String> {
+        let floor = self.real.floor().await;
+        let newest = floor.stale.max(floor.expired);
+        if newest > 0 {
+            let told_apart = self.model.targets_since(newest).await;
+            if told_apart < self.room.targets {
+                return Some(format!(
+                    "the floor of the other store is {floor:?}, and so it tells {told_apart} targets apart"
+                ));
+            }
+        }
+        self.memory.raise_floor(floor);
+        None
     }
 
     async fn claim(
@@ -203,6 +255,10 @@ impl Pair {
         let difference = different(&what, &show(&model), &show(&real));
         self.model.remember(kind, model);
         self.real.remember(kind, real);
+        // Those whose time has come begin when some are claimed.
+        if difference.is_none() {
+            return self.follow_the_floor().await;
+        }
         difference
     }
 
@@ -247,6 +303,7 @@ fn looks() -> impl Iterator<Item = Look> {
     let walks = tags.chain([Aim::Everything]);
     [
         Look::Position,
+        Look::Beginning,
         Look::Depth,
         Look::Statistics,
         Look::Senders,
@@ -274,39 +331,4 @@ fn looks() -> impl Iterator<Item = Look> {
         page: PAGES[0],
         limit: 3,
     }])
-}
-
-#[derive(Debug)]
-struct Memory {
-    clock: HandClock,
-    store: Arc<MemoryStore>,
-}
-
-impl Memory {
-    fn new(queue: usize) -> Self {
-        let clock = HandClock::new();
-        let options = MemoryOptions {
-            queue,
-            ..MemoryOptions::default()
-        };
-        Self {
-            store: Arc::new(MemoryStore::new(Arc::new(clock.clone()), options)),
-            clock,
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl StoreFixture for Memory {
-    fn store(&self) -> Arc<dyn isr_core::Store> {
-        Arc::clone(&self.store) as Arc<dyn isr_core::Store>
-    }
-
-    async fn pass(&self, duration: Duration) {
-        self.clock.advance(duration);
-    }
-
-    fn expiry_unit(&self) -> Duration {
-        Duration::from_millis(1)
-    }
 }

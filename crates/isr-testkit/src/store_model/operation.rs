@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use isr_core::{Mode, PageReason, Phase};
 
+use super::Loss;
+
 /// Pages by their URLs: two hosts, a path and what only begins like it, one path with two queries.
 pub(super) const PAGES: [&str; 8] = [
     "https://a.example/",
@@ -24,6 +26,14 @@ pub(super) const PROCESSES: [&str; 3] = ["one", "two", "three"];
 
 /// Rate limits, by the bucket.
 pub(super) const BUCKETS: [&str; 2] = ["calls", "items"];
+
+/// What is done to a store, and how much it has room for.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    /// Whether the store remembers only a few revalidations, and tells only a few targets apart.
+    pub(super) is_narrow: bool,
+    pub(super) operations: Vec<Operation>,
+}
 
 /// One step of a case.
 #[derive(Clone, Debug)]
@@ -87,6 +97,12 @@ pub(super) enum Operation {
     Collect {
         limit: usize,
     },
+    /// Has what is there now written down, so that it is not lost.
+    Keep,
+    /// The store begins another history.
+    Lose(Loss),
+    /// The beginning of the history, or of another one, has been dealt with.
+    DealWith(When),
     Look(Look),
 }
 
@@ -94,6 +110,7 @@ pub(super) enum Operation {
 #[derive(Clone, Debug)]
 pub(super) enum Look {
     Position,
+    Beginning,
     Depth,
     Statistics,
     Senders,
@@ -164,8 +181,10 @@ pub(super) enum When {
     Now,
     Before(u64),
     After(u64),
-    /// So many revalidations into another history.
+    /// So many revalidations into a history that no store has.
     OtherEpoch(u64),
+    /// The same as before the present history, where there was one, and so many fewer revalidations.
+    LastEpoch(u64),
 }
 
 /// Which of a few revalidations.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    Bind, BindOutcome, Claim, Epoch, Generation, JobKey, Leave, LeavePage, PageUrl, PageWork,
-    Position, RateLimit, RateUnit, Receipt, RevalidateOptions, RevalidationId, SenderId,
+    Bind, BindOutcome, Claim, Claimed, Epoch, Generation, JobKey, Leave, LeavePage, PageUrl,
+    PageWork, Position, RateLimit, RateUnit, Receipt, RevalidateOptions, RevalidationId, SenderId,
     SenderReport, SenderRole, Source, Store, StoreError, Taken, Target, Targets, Timestamp,
     VariantKey,
 };
 
 use super::operation::{Aim, Back, Kind, Left, Name, Operation, Queued, Rendered, When};
-use crate::StoreFixture;
+use super::{Loss, Subject};
 use crate::store_suite::make;
 
 /// A history that no store has.
@@ -39,12 +39,25 @@ pub(super) struct TakenJob {
     held: Held,
 }
 
+impl TakenJob {
+    fn new(claim: Claim, attempt: u32, work: &str, receipt: Option<Receipt>) -> Self {
+        Self {
+            key: claim.job.clone(),
+            shown: format!("attempt {attempt} of {work}"),
+            held: Held { claim, receipt },
+        }
+    }
+}
+
 /// A store, with what its user remembers.
 #[derive(Debug)]
 pub(super) struct Side {
-    fixture: Box<dyn StoreFixture>,
+    subject: Box<dyn Subject>,
     pub(super) store: Arc<dyn Store>,
-    pub(super) epoch: Epoch,
+    /// The epochs of all its histories, the present one last.
+    epochs: Vec<Epoch>,
+    /// The number at which the present history began.
+    since: u64,
     /// When the case began, by the store's clock.
     pub(super) begun: Timestamp,
     revalidations: Vec<Held>,
@@ -52,27 +65,47 @@ pub(super) struct Side {
     pub(super) now: Duration,
     /// When the lease of each sender's last report ends.
     pub(super) leases: BTreeMap<SenderId, Duration>,
+    saved: Option<Saved>,
+}
+
+/// What its user remembered when the store was saved.
+#[derive(Debug)]
+struct Saved {
+    revalidations: usize,
+    pages: usize,
+    leases: BTreeMap<SenderId, Duration>,
 }
 
 impl Side {
-    pub(super) async fn new(fixture: Box<dyn StoreFixture>) -> Self {
-        let store = fixture.store();
+    pub(super) async fn new(subject: Box<dyn Subject>) -> Self {
+        let store = subject.fixture().store();
         let epoch = store.position().await.expect("the store answers").epoch;
         let begun = store.time().await.expect("the store answers");
         Self {
-            fixture,
+            subject,
             store,
-            epoch,
+            epochs: vec![epoch],
+            since: 0,
             begun,
             revalidations: Vec::new(),
             pages: Vec::new(),
             now: Duration::ZERO,
             leases: BTreeMap::new(),
+            saved: None,
         }
     }
 
+    pub(super) fn epoch(&self) -> Epoch {
+        *self.epochs.last().expect("there is a history")
+    }
+
+    /// Which history it is, the first one being 0.
+    pub(super) fn history_of(&self, epoch: Epoch) -> Option<usize> {
+        self.epochs.iter().position(|&known| known == epoch)
+    }
+
     pub(super) async fn pass(&mut self, time: Duration) {
-        self.fixture.pass(time).await;
+        self.subject.fixture().pass(time).await;
         self.now += time;
     }
 
@@ -148,6 +181,15 @@ impl Side {
                 said(self.store.pause(&rate_limit(bucket), *pause).await)
             }
             Operation::Collect { limit } => self.collect(*limit).await,
+            Operation::Keep => {
+                self.save().await;
+                Ok(String::new())
+            }
+            Operation::Lose(loss) => self.lose(*loss).await,
+            Operation::DealWith(when) => {
+                let beginning = self.position(*when).await?.epoch;
+                said(self.store.dealt_with(beginning).await)
+            }
             Operation::Look(look) => self.look(look).await,
         }
     }
@@ -194,37 +236,19 @@ impl Side {
         match kind {
             Kind::Revalidations => {
                 let taken = self.store.claim_revalidations(&worker, limit, lease).await;
-                let shown = taken?.into_iter();
-                let shown = shown.map(|taken| TakenJob {
-                    key: taken.claim.job.clone(),
-                    shown: format!(
-                        "attempt {} of {}",
-                        taken.attempt,
-                        self.show_receipt(&taken.work)
-                    ),
-                    held: Held {
-                        claim: taken.claim,
-                        receipt: Some(taken.work),
-                    },
-                });
-                Ok(shown.collect())
+                let remembered = |taken: Claimed<Receipt>| {
+                    let shown = self.show_receipt(&taken.work);
+                    TakenJob::new(taken.claim, taken.attempt, &shown, Some(taken.work))
+                };
+                Ok(taken?.into_iter().map(remembered).collect())
             }
             Kind::Pages => {
                 let taken = self.store.claim_pages(&worker, limit, lease).await;
-                let shown = taken?.into_iter();
-                let shown = shown.map(|taken| TakenJob {
-                    key: taken.claim.job.clone(),
-                    shown: format!(
-                        "attempt {} of {}",
-                        taken.attempt,
-                        self.show_work(&taken.work)
-                    ),
-                    held: Held {
-                        claim: taken.claim,
-                        receipt: None,
-                    },
-                });
-                Ok(shown.collect())
+                let remembered = |taken: Claimed<PageWork>| {
+                    let shown = self.show_work(&taken.work);
+                    TakenJob::new(taken.claim, taken.attempt, &shown, None)
+                };
+                Ok(taken?.into_iter().map(remembered).collect())
             }
         }
     }
@@ -340,6 +364,36 @@ impl Side {
         format!("{:?}", time.since(self.begun))
     }
 
+    async fn save(&mut self) {
+        self.subject.save().await;
+        self.saved = Some(Saved {
+            revalidations: self.revalidations.len(),
+            pages: self.pages.len(),
+            leases: self.leases.clone(),
+        });
+    }
+
+    /// Where nothing was saved, nothing more than certainty is lost.
+    async fn lose(&mut self, loss: Loss) -> Result<String, StoreError> {
+        match (&self.saved, loss) {
+            (Some(saved), Loss::SinceSaved) => {
+                // What a claim of a lost history may still do is not said: its name may be given again.
+                self.revalidations.truncate(saved.revalidations);
+                self.pages.truncate(saved.pages);
+                self.leases.clone_from(&saved.leases);
+                self.subject.lose(loss).await;
+            }
+            _ => self.subject.lose(Loss::Certainty).await,
+        }
+        self.store = self.subject.fixture().store();
+        let position = self.store.position().await?;
+        if self.history_of(position.epoch).is_none() {
+            self.epochs.push(position.epoch);
+            self.since = position.numbers().first().copied().unwrap_or_default();
+        }
+        Ok(self.show_position(&position))
+    }
+
     async fn generation(&self, url: &str, when: When) -> Result<Generation, StoreError> {
         Ok(self.position(when).await?.generation_of(&page(url)))
     }
@@ -348,9 +402,16 @@ impl Side {
         let now = self.store.position().await?;
         let (epoch, moved): (Epoch, &dyn Fn(u64) -> u64) = match when {
             When::Now => (now.epoch, &|number| number),
-            When::Before(count) => (now.epoch, &move |number| number.saturating_sub(count)),
+            When::Before(count) => (now.epoch, &move |number| {
+                number.saturating_sub(count).max(self.since)
+            }),
             When::After(count) => (now.epoch, &move |number| number + count),
             When::OtherEpoch(count) => (OTHER, &move |_| count),
+            When::LastEpoch(count) => {
+                let before = self.epochs.iter().rev().nth(1);
+                let before = before.copied().unwrap_or(OTHER);
+                (before, &move |number| number.saturating_sub(count))
+            }
         };
         let numbers: Vec<u64> = now.numbers().iter().map(|&number| moved(number)).collect();
         Ok(Position::new(epoch, numbers))

@@ -201,6 +201,8 @@ pub async fn a_generation_from_the_future_is_superseded(fixture: &impl StoreFixt
             .await
             .is_bound()
     );
+    let known = store.tags_for(&page("/1")).await.unwrap().unwrap();
+    assert_eq!(known.generation.number, 0, "it has seen nothing");
 }
 
 pub async fn binds_of_one_call_are_judged_one_by_one(fixture: &impl StoreFixture) {

@@ -131,7 +131,8 @@ for at = 2, #ARGV do
   local id, path = sub(text, ID_AT, ID_AT + 7), sub(text, path_at, ids_at - 1)
   local ids = sub(text, ids_at, tags_from - 1)
   if origin_length > 0 then origin = sub(text, ID_AT + 8, path_at - 1) end
-  if number == OTHER_HISTORY then number = -1 end
+  -- A number that was never given out is of no history that is known here.
+  if number == OTHER_HISTORY or number > S.number then number = -1 end
   -- Rounded up, so that binding again soon changes nothing and writes nothing.
   local finish = seconds
   if lifetime > 0 then finish = ceil((seconds + 1 + lifetime) / step) * step end

@@ -36,11 +36,20 @@ call('HSET', M, 'run', ARGV[5], 'lineage', ARGV[6], 'keeps', ARGV[7], 'replicas'
 
 local stamp = known[3] .. string.sub(ARGV[6], 1, 8)
 local numbers = call('GET', C)
+if not numbers or string.sub(numbers, 1, 16) ~= known[3] then
+  -- What was revalidated in another history says nothing in this one, and nobody waits for it any more.
+  call('UNLINK', P .. 'gs', P .. 'ge', P .. 'h', P .. 'jp:now', P .. 'jp:again')
+end
 if not numbers then
   -- So many buckets of tags that most sites never split one; those without anything in them take no
   -- room. Everything else begins at 0.
   local buckets = 8192
   call('SET', C, stamp .. struct.pack('<dddddddddddddd', 0, 0, 0, 0, 0, buckets, 0, 0, 0, 0, 0, 0, 0, 0))
+elseif string.sub(numbers, 1, 16) ~= known[3] then
+  -- No page was bound under this number, so it tells those of this history from others.
+  local since = struct.unpack('<d', numbers, 25) + 1
+  call('SET', C, stamp .. struct.pack('<ddddd', since, 0, 0, 0, 0) .. string.sub(numbers, 65))
+  call('HSET', M, 'since', since)
 elseif string.sub(numbers, 1, 24) ~= stamp then
   call('SET', C, stamp .. string.sub(numbers, 25))
 end

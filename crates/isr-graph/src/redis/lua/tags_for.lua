@@ -12,4 +12,6 @@ for _, id in ipairs(order) do
   end
 end
 local generation = struct.unpack('<I6', record, 3)
+-- Under no generation of this history.
+if generation < tonumber(call('HGET', P .. 'm', 'since') or 0) then generation = 0 end
 return { generation, bound }
