@@ -19,6 +19,7 @@ pub(super) fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn S
                 history: count(config.store_options.history),
                 queue: count(config.store_options.queue),
                 keep_receipts: config.store_options.keep_receipts,
+                ..MemoryOptions::default()
             },
         ))),
         #[cfg(feature = "sqlite")]
