@@ -297,7 +297,7 @@ pub struct RevalidateOptions {
     pub replica_lag: Option<Duration>,
     /// When the generations are to move and the purge is to begin, by the store's clock: embargoed content
     /// is prepared before its time. Nothing happens until then; a worker sees to it that it happens then.
-    /// A time that has passed, or is less than a second away, is now, as is `None`, the default.
+    /// A time that has passed is now, as is `None`, the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }
@@ -305,8 +305,9 @@ pub struct RevalidateOptions {
 impl RevalidateOptions {
     /// How far ahead of the store's clock [`RevalidateOptions::at`] may be: 366 days.
     pub const FARTHEST: Duration = Duration::from_hours(366 * 24);
-    /// How far ahead a time has to be for there to be anything to wait for.
-    pub const NEAREST: Duration = Duration::from_secs(1);
+    /// How far ahead a time has to be for there to be anything to wait for: what the store's clock tells
+    /// apart. Whoever asks shortly before the data change would otherwise be heard too early.
+    pub const NEAREST: Duration = Duration::from_millis(1);
 
     /// Until when it is to wait, when a store's clock shows `now`; `None` when it is to happen at once.
     ///

@@ -12,7 +12,7 @@ mod sqlite;
 
 use std::time::Duration;
 
-pub use self::memory::{MemoryOptions, MemorySnapshot, MemoryStore};
+pub use self::memory::{BetweenPartitions, MemoryOptions, MemorySnapshot, MemoryStore};
 #[cfg(feature = "redis")]
 pub use self::redis::{InvalidRedisOptions, RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]

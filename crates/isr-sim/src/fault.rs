@@ -45,11 +45,21 @@ pub enum Fault {
     LostHistory,
     /// A CDN of two tiers takes a copy from its shield before the shield has been purged.
     Recaching,
+    /// A revalidation counts in one partition later than in another.
+    LatePartition,
+    /// A call ends with an error when a revalidation counts in some partitions and not yet in others.
+    TornRevalidation,
+    /// A call to the store arrives after one that its process made later. It comes of the others.
+    Reordered,
+    /// A process is started in the place of one that has died. It comes of crashes.
+    Restart,
+    /// A scheduled revalidation becomes due while a process is going to crash at one of its next calls.
+    CrashWhenDue,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::Delay,
         Self::Duplicate,
         Self::LostCall,
@@ -68,6 +78,11 @@ impl Fault {
         Self::ReplicaLag,
         Self::LostHistory,
         Self::Recaching,
+        Self::LatePartition,
+        Self::TornRevalidation,
+        Self::Reordered,
+        Self::Restart,
+        Self::CrashWhenDue,
     ];
 
     /// What the report calls it.
@@ -92,6 +107,11 @@ impl Fault {
             Self::ReplicaLag => "renders from data that lag",
             Self::Recaching => "copies taken from a shield",
             Self::LostHistory => "histories lost",
+            Self::LatePartition => "revalidations late in a partition",
+            Self::TornRevalidation => "revalidations torn between partitions",
+            Self::Reordered => "calls overtaken by later ones",
+            Self::Restart => "restarts of processes",
+            Self::CrashWhenDue => "processes to crash when a schedule is due",
         }
     }
 }

@@ -10,6 +10,8 @@
 //! the data, and that no job is left.
 
 mod cdn;
+mod desk;
+mod embargo;
 mod fault;
 mod host;
 mod journal;
@@ -22,9 +24,11 @@ mod random;
 mod reach;
 mod rule;
 mod scenario;
+mod seen;
 mod server;
 mod shrink;
 mod site;
+mod tearing;
 mod truth;
 mod violation;
 mod world;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,6 +47,20 @@ pub(crate) struct Link {
     pub(crate) host: Arc<Host>,
     pub(crate) net: Arc<Net>,
     random: Mutex<StdRng>,
+    /// How many calls have been made.
+    made: AtomicU64,
+    /// The last one, in the order in which they were made, of those that have arrived.
+    arrived: AtomicU64,
+}
+
+tokio::task_local! {
+    /// Who waits for the call that the store is carrying out.
+    static CALLER: Arc<Host>;
+}
+
+/// Who waits for the call that the store is carrying out; nobody, when it was delivered by itself.
+pub(crate) fn caller() -> Option<Arc<Host>> {
+    CALLER.try_with(Arc::clone).ok()
 }
 
 impl fmt::Debug for Link {
@@ -54,7 +69,7 @@ impl fmt::Debug for Link {
     }
 }
 
-fn unavailable(why: &'static str) -> StoreError {
+pub(crate) fn unavailable(why: &'static str) -> StoreError {
     StoreError::Unavailable {
         store: "simulated".to_owned(),
         source: why.into(),
@@ -67,6 +82,8 @@ impl Link {
             host: Arc::clone(host),
             net: Arc::clone(net),
             random: Mutex::new(stream(net.seed, &host.name, 0)),
+            made: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
         }
     }
 
@@ -105,12 +122,13 @@ impl Link {
         deliver: Call<T>,
     ) -> Result<T, StoreError> {
         let fate = self.fate();
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
         self.host.awake().await;
         self.way(fate.there).await;
         self.reach(what, fate).await?;
         let crash = self.host.crashes_at(changes(what));
         if crash == Some(false) {
-            self.crash(what, "before").await;
+            self.net.crash(&self.host, what, "before").await;
         }
         if self.strikes(Fault::LostCall, fate, what) {
             return self.fail(fate.timeout).await;
@@ -119,9 +137,13 @@ impl Link {
             redeliver(deliver, fate.later);
             return self.fail(fate.timeout).await;
         }
-        let answer = deliver().await;
+        let newest = self.arrived.fetch_max(number, Ordering::Relaxed);
+        if newest > number {
+            self.net.count(Fault::Reordered);
+        }
+        let answer = CALLER.scope(Arc::clone(&self.host), deliver()).await;
         if crash == Some(true) {
-            self.crash(what, "after").await;
+            self.net.crash(&self.host, what, "after").await;
         }
         if self.strikes(Fault::Duplicate, fate, what) {
             redeliver(deliver, fate.later);
@@ -165,16 +187,6 @@ impl Link {
         Err(unavailable("no answer in time"))
     }
 
-    async fn crash(&self, what: &'static str, when: &str) {
-        if self.net.strikes(Fault::Crash, true) {
-            let name = &self.host.name;
-            self.note(format_args!("{name} crashes {when} {what}"));
-            self.net.lose(name);
-            self.host.dead.cancel();
-            std::future::pending::<()>().await;
-        }
-    }
-
     fn strikes(&self, fault: Fault, fate: Fate, what: &'static str) -> bool {
         let strikes = self.net.strikes(fault, fate.mishap == Some(fault));
         if strikes {
@@ -193,7 +205,14 @@ impl Link {
 fn changes(what: &str) -> bool {
     matches!(
         what,
-        "bind" | "invalidate" | "report" | "save" | "leave" | "queue_pages" | "leave_pages"
+        "bind"
+            | "invalidate"
+            | "claim_revalidations"
+            | "report"
+            | "save"
+            | "leave"
+            | "queue_pages"
+            | "leave_pages"
     )
 }
 
@@ -252,7 +271,9 @@ carry! { self as TagGraph:
         limit: usize
     ) -> UrlChunk;
     tags_for(url: &PageUrl = url.clone() => &url) -> Option<PageTags>;
-    invalidate(receipt: Receipt) -> Receipt, invalidated;
+    invalidate(
+        receipt: Receipt = self.net.rules.asked(receipt) => receipt
+    ) -> Receipt, invalidated;
     beginning() -> Option<Beginning>;
     dealt_with(beginning: Epoch) -> ();
     news_since(after: &Position = after.clone() => &after, limit: usize) -> News;

@@ -110,6 +110,6 @@ impl World {
         };
         let covers = self.net.truth.data();
         self.note(format_args!("everything is going to be purged"));
-        self.put_out((Targets::everything(), options), covers);
+        self.desk.put_out((Targets::everything(), options), covers);
     }
 }

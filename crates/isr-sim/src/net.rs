@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::fault::{Counts, Fault, Faults};
+use crate::host::Host;
 use crate::random::{below, millis, stream};
 use crate::rule::{Rule, Rules};
 use crate::site::{Copy, Data};
@@ -93,9 +94,14 @@ impl Net {
     pub(crate) fn strikes(&self, fault: Fault, drawn: bool) -> bool {
         let strikes = drawn && self.faults.has(fault) && !self.is_calm();
         if strikes {
-            self.counts.lock().count(fault);
+            self.count(fault);
         }
         strikes
+    }
+
+    /// Counts what comes of other faults.
+    pub(crate) fn count(&self, fault: Fault) {
+        self.counts.lock().count(fault);
     }
 
     pub(crate) fn is_calm(&self) -> bool {
@@ -167,6 +173,17 @@ impl Net {
         }
     }
 
+    /// A process crashes, if it does, and whoever was to go on in it never does.
+    pub(crate) async fn crash(&self, host: &Host, what: &str, when: &str) {
+        if self.strikes(Fault::Crash, true) {
+            let (name, journal) = (&host.name, &self.truth.journal);
+            journal.note(format_args!("{name} crashes {when} {what}"));
+            self.lose(name);
+            host.dead.cancel();
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// A process is gone; what it was sending may be whole or not.
     pub(crate) fn lose(&self, host: &str) {
         for (number, copy) in self.truth.orphans(host) {
@@ -179,7 +196,7 @@ impl Net {
     // What becomes of a call once it has taken effect.
 
     pub(crate) fn invalidated(&self, receipt: Receipt) -> Receipt {
-        self.truth.accepted(&receipt.id);
+        self.truth.look_for_begun();
         self.truth.look();
         receipt
     }
@@ -190,6 +207,12 @@ impl Net {
 
     /// Jobs that were lost are handed to nobody.
     pub(crate) fn claimed(&self, mut claimed: Vec<Claimed<Receipt>>) -> Vec<Claimed<Receipt>> {
+        // What was scheduled begins with this.
+        self.truth.look_for_begun();
+        self.truth.look();
+        if !self.rules.hold(Rule::DueSchedule) {
+            claimed.retain(|claim| claim.work.options.at.is_none());
+        }
         if !self.rules.hold(Rule::AtomicEnqueue) {
             let name = |claim: &Claimed<Receipt>| self.truth.name(&claim.work.id);
             claimed.retain(|claim| !name(claim).is_multiple_of(ONE_LOST_OF));

@@ -136,7 +136,14 @@ impl CdnConnector for Reach {
         if !self.arrives(fate).await {
             return self.unreached(batch, fate);
         }
+        let (net, crash) = (&self.cdn.net, self.host.crashes_at(true));
+        if crash == Some(false) {
+            net.crash(&self.host, "a purge", "before").await;
+        }
         let answer = self.cdn.purge(batch).await;
+        if crash == Some(true) {
+            net.crash(&self.host, "a purge", "after").await;
+        }
         self.back(answer).await
     }
 

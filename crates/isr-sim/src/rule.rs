@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use isr_core::{BindOutcome, SenderReport};
+use isr_core::{BindOutcome, Receipt, SenderReport};
 
 /// Longer than any run: what a lease lasts when nobody takes the jobs of the dead over.
 const FOR_EVER: Duration = Duration::from_hours(1_000);
@@ -36,11 +36,17 @@ pub enum Rule {
     NewEpoch,
     /// After a loss, everything is purged where that is what was chosen.
     PurgeAfterLoss,
+    /// A scheduled revalidation that is due is begun, and somebody gets its job.
+    DueSchedule,
+    /// A scheduled revalidation waits for its time.
+    ScheduledTime,
+    /// One that has been called off does not begin.
+    CalledOff,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::GenerationCheck,
         Self::AtomicEnqueue,
         Self::DeadClaims,
@@ -52,6 +58,9 @@ impl Rule {
         Self::SecondPurge,
         Self::NewEpoch,
         Self::PurgeAfterLoss,
+        Self::DueSchedule,
+        Self::ScheduledTime,
+        Self::CalledOff,
     ];
 
     /// The word for it on the command line.
@@ -69,6 +78,9 @@ impl Rule {
             Self::SecondPurge => "second-purge",
             Self::NewEpoch => "new-epoch",
             Self::PurgeAfterLoss => "purge-after-loss",
+            Self::DueSchedule => "due-schedule",
+            Self::ScheduledTime => "scheduled-time",
+            Self::CalledOff => "called-off",
         }
     }
 }
@@ -96,6 +108,15 @@ impl Rules {
         } else {
             Duration::ZERO
         }
+    }
+
+    /// A revalidation as the store is asked for it.
+    pub(crate) fn asked(self, receipt: Receipt) -> Receipt {
+        let mut receipt = receipt;
+        if !self.hold(Rule::ScheduledTime) {
+            receipt.options.at = None;
+        }
+        receipt
     }
 
     pub(crate) fn report(self, report: &SenderReport) -> SenderReport {

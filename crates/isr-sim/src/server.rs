@@ -71,7 +71,7 @@ pub(crate) struct Server {
     pub(crate) follower: Arc<Follower>,
     pub(crate) intake: Intake,
     sender: Arc<Sender>,
-    link: Arc<Link>,
+    pub(crate) link: Arc<Link>,
     net: Arc<Net>,
     /// By page.
     stored: Mutex<Vec<Option<(Generation, Data)>>>,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use isr_core::{Flight, JobStore as _, Receipt, RevalidationId, Target, TierState};
+use isr_core::{Flight, Receipt, RevalidationId, TagGraph as _, Target};
 use isr_graph::MemoryStore;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::journal::Journal;
+use crate::seen::{Schedule, Seen};
 use crate::site::{Copy, Data, Site};
 use crate::violation::{Kind, Violation};
 
@@ -22,11 +23,12 @@ pub(crate) struct Promise {
     pub(crate) name: usize,
     /// The versions that nothing may be older than once it is settled; 0 for the data it is not about.
     covers: Data,
-    /// When the store took it.
+    /// When the first partition of the store took it.
     accepted: Option<Instant>,
     settled: bool,
-    /// Whether its history was lost, and nothing more is promised of it.
-    void: bool,
+    /// Whether the store has it, perhaps to begin later.
+    stored: bool,
+    schedule: Schedule,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +154,8 @@ impl Truth {
             covers,
             accepted: None,
             settled: false,
-            void: false,
+            stored: false,
+            schedule: Schedule::default(),
         });
     }
 
@@ -163,19 +166,51 @@ impl Truth {
         found.map_or(0, |promise| promise.name)
     }
 
-    /// The store has taken a revalidation; says which one, the first time.
-    pub(crate) fn accepted(&self, id: &RevalidationId) -> Option<usize> {
+    fn with_promise<R: Default>(
+        &self,
+        id: &RevalidationId,
+        act: impl FnOnce(&mut Promise) -> R,
+    ) -> R {
         let mut state = self.state.lock();
         let mut promises = state.promises.iter_mut();
-        let promise = promises.find(|it| it.receipt.id == *id)?;
-        if promise.accepted.is_some() {
-            return None;
+        let promise = promises.find(|it| it.receipt.id == *id);
+        promise.map(act).unwrap_or_default()
+    }
+
+    /// Something may have been stored, or have begun, in the first partition at least: what is purged from
+    /// then on for later revalidations counts for it.
+    pub(crate) fn look_for_begun(&self) {
+        let mut state = self.state.lock();
+        let waiting = state.promises.iter_mut().filter(|it| it.accepted.is_none());
+        for promise in waiting {
+            let id = &promise.receipt.id;
+            let begun = self.store.look_at(id, |it| it.position.is_some());
+            promise.stored |= begun.is_some();
+            if begun == Some(true) {
+                promise.accepted = Some(Instant::now());
+                let (name, covers) = (promise.name, &promise.covers[..self.site.data]);
+                self.journal
+                    .note(format_args!("revalidation {name} is made, for {covers:?}"));
+            }
         }
-        promise.accepted = Some(Instant::now());
-        let (name, covers) = (promise.name, &promise.covers[..self.site.data]);
-        self.journal
-            .note(format_args!("revalidation {name} is made, for {covers:?}"));
-        Some(name)
+    }
+
+    pub(crate) fn schedule(&self, id: &RevalidationId) -> Schedule {
+        self.with_promise(id, |promise| promise.schedule)
+    }
+
+    pub(crate) fn asks_to_call_off(&self, id: &RevalidationId) {
+        self.with_promise(id, |promise| promise.schedule.asked_to_call_off = true);
+    }
+
+    pub(crate) fn called_off(&self, id: &RevalidationId) {
+        self.with_promise(id, |promise| promise.schedule.called_off = true);
+        self.look();
+    }
+
+    /// A datum has changed as it was said to when its revalidation was scheduled.
+    pub(crate) fn cover(&self, id: &RevalidationId, datum: usize, version: u64) {
+        self.with_promise(id, |promise| promise.covers[datum] = version);
     }
 
     /// The head of a response leaves.
@@ -280,12 +315,21 @@ impl Truth {
         let mut state = self.state.lock();
         let state = &mut *state;
         for promise in &mut state.promises {
-            if promise.settled || promise.void || promise.accepted.is_none() {
+            if promise.settled || promise.schedule.void || !promise.stored {
                 continue;
             }
-            let Some(receipt) = receipt_of(&self.store, promise) else {
+            let id = &promise.receipt.id;
+            let seen = self.store.look_at(id, Seen::of);
+            let Some(receipt) = seen else {
                 continue;
             };
+            promise.schedule.called_off |= receipt.called_off;
+            if let Some(violation) = self.out_of_time(promise, &receipt) {
+                state.violation.get_or_insert(violation);
+            }
+            if promise.accepted.is_none() {
+                continue;
+            }
             if receipt.settled {
                 promise.settled = true;
                 let name = promise.name;
@@ -316,24 +360,37 @@ impl Truth {
         }
     }
 
+    /// One that has begun, and was to begin later, or not at all.
+    fn out_of_time(&self, promise: &Promise, receipt: &Seen) -> Option<Violation> {
+        let (name, at) = (promise.name, promise.receipt.options.at?);
+        let now = self.store.time().now_or_never()?.ok()?;
+        let why = if promise.schedule.called_off {
+            "when it has been called off".to_owned()
+        } else if now < at {
+            format!("{:?} before its time", at.since(now))
+        } else {
+            return None;
+        };
+        let text = format!("revalidation {name} has begun {why}");
+        let acts = receipt.begun || receipt.settled || receipt.confirmed != 0;
+        acts.then(|| Violation::new(Kind::OutOfTime, text))
+    }
+
     /// A tier that counts as confirmed and keeps something from before the revalidation.
     fn too_early(
         &self,
         kept: &BTreeMap<(usize, usize), Kept>,
         promise: &Promise,
-        receipt: &Receipt,
+        receipt: &Seen,
     ) -> Option<Violation> {
-        let confirmed = receipt
-            .tiers
-            .iter()
-            .filter(|tier| matches!(tier.state, TierState::Confirmed | TierState::Settled));
-        let tiers: Vec<usize> = confirmed
-            .filter_map(|tier| tier.connector.strip_prefix("cdn")?.parse().ok())
-            .collect();
+        if receipt.confirmed == 0 {
+            return None;
+        }
         let targets = promise.receipt.targets.as_slice();
         let from_before = kept.iter().find(|&(&(tier, page), kept)| {
             Some(kept.since) < promise.accepted
-                && tiers.contains(&tier)
+                && tier < SHIELD
+                && receipt.confirmed & 1 << tier != 0
                 && self.site.concerns(targets, page)
         });
         from_before.map(|(&(tier, page), _)| {
@@ -395,7 +452,7 @@ impl Truth {
         accepted.for_each(|promise| raise(&mut taken, &promise.covers));
         state.lost = Some((Instant::now(), taken));
         for promise in &mut state.promises {
-            promise.void |= promise.accepted.is_some() && !promise.settled;
+            promise.schedule.void |= promise.stored && !promise.settled;
         }
         let settled = Data::default();
         let recovering = state.recovering.get_or_insert(Recovering { from, settled });
@@ -418,7 +475,8 @@ impl Truth {
     /// Revalidations that are not settled, as far as the store has taken them.
     pub(crate) fn unsettled(&self) -> Vec<usize> {
         let state = self.state.lock();
-        let unsettled = state.promises.iter().filter(|it| !it.settled && !it.void);
+        let open = |it: &&Promise| !it.settled && !it.schedule.void && !it.schedule.called_off;
+        let unsettled = state.promises.iter().filter(open);
         unsettled.map(|promise| promise.name).collect()
     }
 
@@ -427,12 +485,6 @@ impl Truth {
         let state = self.state.lock();
         state.wires.is_empty() && state.sending.is_empty()
     }
-}
-
-/// The receipt as the store has it. The store in memory answers at once.
-fn receipt_of(store: &MemoryStore, promise: &Promise) -> Option<Receipt> {
-    let answer = store.receipt(&promise.receipt.id).now_or_never()?;
-    answer.ok().flatten()
 }
 
 fn raise(settled: &mut Data, to: &Data) {

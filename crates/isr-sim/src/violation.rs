@@ -15,6 +15,8 @@ pub enum Kind {
     OldAtAnEdge,
     /// In the end, a receipt is not settled, or was never taken.
     NeverSettled,
+    /// A scheduled revalidation has begun before its time, or when it had been called off.
+    OutOfTime,
     /// In the end, a job is left.
     JobLeft,
 }

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use isr_core::{
-    Clock, JobStore as _, Mode, QueueDepth, Receipt, RevalidateOptions, Revalidator as _, Source,
-    Target, Targets,
-};
+use isr_core::{Clock, JobStore as _, QueueDepth};
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_pipeline::TokioClock;
-use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::cdn::ModelCdn;
+use crate::desk::Desk;
+use crate::embargo::Embargo;
 use crate::fault::Fault;
 use crate::host::Armed;
 use crate::journal::Journal;
@@ -22,10 +20,11 @@ use crate::loss::Loss;
 use crate::net::{FROM_SHIELD, Net};
 use crate::process::{Kind, Process, Servers};
 use crate::random::{below, millis, stream};
-use crate::rule::{Rule, Rules};
+use crate::rule::Rules;
 use crate::scenario::Scenario;
 use crate::server::{Errand, Server};
-use crate::site::{Data, Site, datum_tag};
+use crate::site::{Data, Site};
+use crate::tearing::{Tearing, partitions};
 use crate::truth::Truth;
 use crate::violation::{self, Violation};
 
@@ -49,23 +48,18 @@ struct Slot {
     again_at: Option<Instant>,
 }
 
-/// Revalidations that nobody has acknowledged yet, as an outbox keeps them.
-type Outbox = Arc<Mutex<Vec<Receipt>>>;
-
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) net: Arc<Net>,
     tiers: Vec<Arc<ModelCdn>>,
     slots: Vec<Slot>,
     servers: Servers,
-    outbox: Outbox,
-    /// Whether pages are purged by URL and everything is, besides by tag: some tiers know tags alone.
-    by_url: bool,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) embargoes: Vec<Embargo>,
     /// How likely it is that a process or the store is hurt where a step could do that: where everything is
     /// always broken, nothing ever settles before the faults stop.
     turmoil: f64,
     pub(crate) loss: Loss,
-    revalidations: u128,
     processes: u64,
     tick: u32,
 }
@@ -75,10 +69,13 @@ impl World {
         let mut random = stream(scenario.seed, "world", 0);
         let clock = TokioClock::new();
         let options = MemoryOptions {
+            partitions: partitions(scenario.seed),
             history: if random.random_bool(0.3) { 2 } else { 1_000 },
             ..MemoryOptions::default()
         };
-        let store = Arc::new(MemoryStore::new(Arc::new(clock) as Arc<dyn Clock>, options));
+        let tearing = Arc::new(Tearing::default());
+        let store = MemoryStore::new(Arc::new(clock) as Arc<dyn Clock>, options);
+        let store = Arc::new(store.with_between(Arc::clone(&tearing) as _));
         let journal = Journal::new(scenario.journal);
         let site = Site::random(&mut random);
         let tiers = random.random_range(1..=3);
@@ -93,18 +90,18 @@ impl World {
             clock,
             (store, truth),
         ));
+        tearing.begin(&net);
         let tiers: Vec<_> = (0..tiers).map(|index| ModelCdn::new(index, &net)).collect();
         let by_url = tiers.iter().all(|cdn| cdn.is_purged_by_url());
         let mut world = Self {
+            desk: Desk::new(&net, by_url),
+            embargoes: vec![],
             net,
             tiers,
             slots: vec![],
             servers: Servers::default(),
-            outbox: Outbox::default(),
-            by_url,
             turmoil: [0.03, 0.1, 0.3, 0.9][random.random_range(0..4)],
             loss,
-            revalidations: 0,
             processes: 0,
             tick: 0,
         };
@@ -176,11 +173,13 @@ impl World {
 
     fn happen(&mut self, random: &mut StdRng) {
         let calm = !random.random_bool(self.turmoil);
-        match random.random_range(0..104) {
+        match random.random_range(0..110) {
             0..50 => self.request(random),
             50..60 => self.visit(random),
             60..67 => self.change(random),
             67..85 => self.revalidate(random),
+            104..108 => self.schedule(random),
+            108..110 => self.call_off(random),
             _ if calm => self.request(random),
             85..90 => self.crash(random),
             90..93 => self.pause(random),
@@ -207,6 +206,7 @@ impl World {
             }
             let at = *slot.again_at.get_or_insert(now + long);
             if now >= at || self.net.is_calm() {
+                self.net.count(Fault::Restart);
                 self.replace(index);
             }
         }
@@ -219,7 +219,7 @@ impl World {
         slot.again_at = None;
     }
 
-    fn server(&self, random: &mut StdRng) -> Option<Arc<Server>> {
+    pub(crate) fn server(&self, random: &mut StdRng) -> Option<Arc<Server>> {
         let index = random.random_range(0..self.slots.len());
         let server = self.slots[index].process.server.clone()?;
         server.host.is_awake().then_some(server)
@@ -247,77 +247,27 @@ impl World {
 
     /// A datum changes, and somebody is going to revalidate it.
     pub(crate) fn change(&mut self, random: &mut StdRng) {
-        let site = &self.net.truth.site;
-        let datum = random.random_range(0..site.data);
-        let second_purge = random.random_bool(0.1).then_some(millis(700));
-        let second_purge = second_purge.filter(|_| self.net.truth.shielded.is_none());
-        let options = RevalidateOptions {
-            mode: if random.random_bool(0.7) {
-                Mode::Hard
-            } else {
-                Mode::Soft
-            },
-            warm: random.random_bool(0.3),
-            second_purge: second_purge.or(self.net.second_purge()),
-            replica_lag: Some(self.net.lag)
-                .filter(|lag| !lag.is_zero() && self.net.rules.hold(Rule::ReplicaLag)),
-            ..RevalidateOptions::default()
-        };
-        let kind = random.random_range(0..10);
-        let urls = site.urls_with(datum);
-        let targets = match kind {
-            0 | 1 if self.by_url && !urls.is_empty() => Targets::new(urls),
-            _ => Targets::new([Target::Tag(datum_tag(datum))]),
-        };
+        let datum = random.random_range(0..self.net.truth.site.data);
+        let wanted = self.desk.wanted(random, datum);
         let mut covers = Data::default();
         covers[datum] = self.net.truth.change(datum);
-        self.put_out((targets.expect("they are few and some"), options), covers);
+        self.desk.put_out(wanted, covers);
         // Mostly whoever changed it asks at once, and an outbox is there for when that fails.
         if random.random_bool(0.7) {
             self.revalidate(random);
         }
     }
 
-    /// Somebody is going to ask for a revalidation.
-    pub(crate) fn put_out(
-        &mut self,
-        (targets, options): (Targets, RevalidateOptions),
-        covers: Data,
-    ) {
-        self.revalidations += 1;
-        // Not drawn from the machine's own randomness: jobs that are due at once are taken in its order.
-        let id = format!("00000000-0000-7000-8000-{:012x}", self.revalidations);
-        let id = id.parse().expect("it is a UUID");
-        let receipt = Receipt::new(targets, options, Source::Library).with_id(id);
-        self.net.truth.promise(receipt.clone(), covers);
-        self.outbox.lock().push(receipt);
-    }
-
     /// Somebody asks for the oldest revalidation that nobody has acknowledged, perhaps once more.
     pub(crate) fn revalidate(&self, random: &mut StdRng) {
-        let Some(receipt) = self.outbox.lock().first().cloned() else {
-            return;
-        };
-        let Some(server) = self.server(random) else {
-            return;
-        };
-        let (outbox, net) = (Arc::clone(&self.outbox), Arc::clone(&self.net));
-        let host = Arc::clone(&server.host);
-        host.spawn(async move {
-            let (id, name) = (receipt.id, net.truth.name(&receipt.id));
-            let taken = server.intake.revalidate(receipt).await.is_ok();
-            let host = &server.host.name;
-            net.truth.journal.note(format_args!(
-                "{host} has asked for revalidation {name}: {}",
-                if taken { "taken" } else { "no answer" }
-            ));
-            if taken {
-                outbox.lock().retain(|waiting| waiting.id != id);
-            }
-        });
+        if !self.desk.is_empty()
+            && let Some(server) = self.server(random)
+        {
+            self.desk.ask(server);
+        }
     }
 
-    fn slot(&self, random: &mut StdRng) -> &Process {
+    pub(crate) fn slot(&self, random: &mut StdRng) -> &Process {
         &self.slots[random.random_range(0..self.slots.len())].process
     }
 
@@ -442,7 +392,8 @@ impl World {
 
     async fn is_at_rest(&self) -> bool {
         let truth = &self.net.truth;
-        self.outbox.lock().is_empty()
+        self.desk.is_empty()
+            && !self.is_something_embargoed()
             && !self.loss.is_to_be_purged()
             && truth.nothing_under_way()
             && truth.unsettled().is_empty()
@@ -482,7 +433,7 @@ impl World {
 }
 
 fn nothing_left(depth: QueueDepth) -> bool {
-    depth.revalidations + depth.pages + depth.dead == 0
+    depth.revalidations + depth.scheduled + depth.pages + depth.dead == 0
 }
 
 /// Which processes there are: at least one that serves and one that works.

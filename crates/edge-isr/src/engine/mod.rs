@@ -255,8 +255,8 @@ impl Engine {
     /// been restarted in between. At that moment some process of the site has to run a worker; if none
     /// does, it happens as soon as one runs.
     ///
-    /// The time is by the store's clock, and this host's takes no part. One that has passed, or is less
-    /// than a second ahead, is now. See [`Engine::cancel`].
+    /// The time is by the store's clock, and this host's takes no part. One that has passed is now.
+    /// See [`Engine::cancel`].
     ///
     /// # Errors
     ///

@@ -20,13 +20,46 @@ struct Page {
     generation: Generation,
 }
 
+/// The revalidations as one partition counts them.
 #[derive(Clone, Debug)]
-pub(super) struct Graph {
-    epoch: Epoch,
+struct Counted {
     number: u64,
     ledger: Ledger,
     /// The newest revalidations, oldest first.
     history: VecDeque<Heard>,
+}
+
+impl Counted {
+    fn new(told_apart: usize) -> Self {
+        Self {
+            number: 0,
+            ledger: Ledger::new(told_apart),
+            history: VecDeque::new(),
+        }
+    }
+
+    /// The number before that of the oldest one remembered.
+    fn forgotten(&self) -> u64 {
+        let oldest = self.history.front();
+        oldest.map_or(self.number, |heard| heard.number - 1)
+    }
+
+    /// Whether all that came after a number is known.
+    fn knows_since(&self, number: u64) -> bool {
+        (self.forgotten()..=self.number).contains(&number)
+    }
+
+    fn since(&self, number: u64) -> impl Iterator<Item = &Heard> {
+        let skip = usize::try_from(number - self.forgotten()).unwrap_or(usize::MAX);
+        self.history.iter().skip(skip)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Graph {
+    epoch: Epoch,
+    /// By partition; at least one.
+    counted: Vec<Counted>,
     remembered: usize,
     told_apart: usize,
     pages: BTreeMap<PageUrl, Page>,
@@ -37,12 +70,11 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn new(remembered: usize, told_apart: usize) -> Self {
+    pub(super) fn new(partitions: u16, remembered: usize, told_apart: usize) -> Self {
+        let counted = Counted::new(told_apart);
         Self {
             epoch: Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1),
-            number: 0,
-            ledger: Ledger::new(told_apart),
-            history: VecDeque::new(),
+            counted: vec![counted; usize::from(partitions.max(1))],
             remembered: remembered.max(1),
             told_apart,
             pages: BTreeMap::new(),
@@ -56,40 +88,58 @@ impl Graph {
     /// begins, no page has been bound under it.
     pub(super) fn begin_epoch(&mut self) {
         self.epoch = Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1);
-        self.number += 1;
-        self.ledger = Ledger::new(self.told_apart);
-        self.history.clear();
+        for counted in &mut self.counted {
+            counted.number += 1;
+            counted.ledger = Ledger::new(self.told_apart);
+            counted.history.clear();
+        }
     }
 
     pub(super) fn raise_floor(&mut self, floor: Marks) {
-        self.ledger.raise_floor(floor);
+        for counted in &mut self.counted {
+            counted.ledger.raise_floor(floor);
+        }
     }
 
     pub(super) fn position(&self) -> Position {
-        Position::new(self.epoch, [self.number])
+        Position::new(self.epoch, self.numbers())
     }
 
-    fn current(&self) -> Generation {
+    pub(super) fn partitions(&self) -> u16 {
+        u16::try_from(self.counted.len()).expect("made from a u16")
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.counted.iter().map(|counted| counted.number)
+    }
+
+    /// What counts for a page.
+    fn of(&self, url: &PageUrl) -> &Counted {
+        &self.counted[Partition::of(url, self.partitions()).index()]
+    }
+
+    fn current(&self, counted: &Counted) -> Generation {
         Generation {
             epoch: self.epoch,
-            number: self.number,
+            number: counted.number,
         }
     }
 
     /// The outcome, and the page to be queued again when it is superseded.
     pub(super) fn bind(&mut self, bind: &Bind, now: Duration) -> (BindOutcome, Option<PageWork>) {
         self.add_tags(bind, now);
-        let current = self.current();
+        let counted = self.of(&bind.url);
+        let current = self.current(counted);
         let footprint = Footprint {
             url: bind.url.clone(),
             tags: bind.tags.clone(),
         };
         // A number that was never given out says nothing about what the response has seen.
-        let foreign = bind.generation.epoch != self.epoch || bind.generation.number > self.number;
+        let foreign = !current.covers(bind.generation);
         let verdict = if foreign {
             Verdict::Expired
         } else {
-            self.ledger.verdict(&footprint, bind.generation.number)
+            counted.ledger.verdict(&footprint, bind.generation.number)
         };
         let mode = match verdict {
             Verdict::Current => return (BindOutcome::Bound { current }, None),
@@ -102,7 +152,8 @@ impl Graph {
 
     fn add_tags(&mut self, bind: &Bind, now: Duration) {
         let ends = now + bind.lifetime;
-        let generation = bind.generation.known_at(self.current());
+        let current = self.current(self.of(&bind.url));
+        let generation = bind.generation.known_at(current);
         let page = self.pages.entry(bind.url.clone()).or_insert_with(|| Page {
             tags: BTreeMap::new(),
             ends,
@@ -185,84 +236,89 @@ impl Graph {
             .collect();
         Some(PageTags {
             tags,
-            generation: page.generation.known_at(self.current()),
+            generation: page.generation.known_at(self.current(self.of(url))),
         })
     }
 
+    /// Counts a revalidation in one partition; gives its number there.
     pub(super) fn invalidate(
         &mut self,
+        partition: Partition,
         id: RevalidationId,
         targets: &Targets,
         mode: Mode,
-    ) -> Position {
-        self.number += 1;
+    ) -> u64 {
+        let counted = &mut self.counted[partition.index()];
+        counted.number += 1;
+        let number = counted.number;
         for target in targets {
-            self.ledger.mark(target, self.number, mode);
+            counted.ledger.mark(target, number, mode);
         }
         let targets = targets.as_slice().to_vec();
-        self.history.push_back(Heard {
+        counted.history.push_back(Heard {
             id,
-            partition: Partition(0),
-            number: self.number,
+            partition,
+            number,
             targets,
             mode,
         });
-        if self.history.len() > self.remembered {
-            self.history.pop_front();
+        if counted.history.len() > self.remembered {
+            counted.history.pop_front();
         }
-        self.position()
+        number
     }
 
+    /// At most `limit` of each partition.
     pub(super) fn news_since(&self, after: &Position, limit: usize) -> News {
-        let from = after.number(Partition(0));
-        let oldest = self
-            .history
-            .front()
-            .map_or(self.number + 1, |heard| heard.number);
-        if after.epoch != self.epoch || from > self.number || from + 1 < oldest {
+        let newest = self.position();
+        let mut all = self.counted.iter().zip(after.numbers());
+        if after.epoch != self.epoch
+            || after.partitions() != self.partitions()
+            || !all.all(|(counted, &number)| counted.knows_since(number))
+        {
             return News {
                 heard: Vec::new(),
-                position: self.position(),
+                position: newest,
                 more: false,
                 gap: true,
             };
         }
-        let skip = usize::try_from(from + 1 - oldest).unwrap_or(usize::MAX);
-        let heard: Vec<Heard> = self
-            .history
-            .iter()
-            .skip(skip)
-            .take(limit)
+        let all = self.counted.iter().zip(after.numbers());
+        let heard: Vec<Heard> = all
+            .flat_map(|(counted, &number)| counted.since(number).take(limit))
             .cloned()
             .collect();
-        let reached = heard.last().map_or(from, |last| last.number);
-        let position = Position::new(self.epoch, [reached]);
+        let mut position = after.clone();
+        for heard in &heard {
+            position.advance(heard.partition, heard.number);
+        }
         News {
             heard,
+            more: !position.covers(&newest),
             position,
-            more: reached < self.number,
             gap: false,
         }
     }
 
     pub(super) fn standing(&self, page: &PageUrl, tags: &[Tag]) -> Standing {
+        let counted = self.of(page);
         let targets = targets_at(page, tags.iter());
         let marked = targets.map(|target| {
-            let marks = self.ledger.marks(&target);
+            let marks = counted.ledger.marks(&target);
             (target, marks)
         });
         Standing {
-            current: self.current(),
+            current: self.current(counted),
             targets: marked
                 .filter(|(_, marks)| *marks != Marks::default())
                 .collect(),
-            floor: self.ledger.floor(),
+            floor: counted.ledger.floor(),
         }
     }
 
-    /// Newest first.
-    pub(super) fn history(&self, before: Option<u64>, limit: usize) -> Vec<Heard> {
-        let newest = self.history.iter().rev();
+    /// Those that count for a page, newest first.
+    pub(super) fn history(&self, page: &PageUrl, before: Option<u64>, limit: usize) -> Vec<Heard> {
+        let newest = self.of(page).history.iter().rev();
         let older = newest.skip_while(|heard| before.is_some_and(|before| heard.number >= before));
         older.take(limit.max(1)).cloned().collect()
     }
@@ -297,7 +353,7 @@ impl Graph {
             tags: count(self.tags.len()),
             edges: self.pages.values().map(|page| count(page.tags.len())).sum(),
             bytes: None,
-            generations: vec![self.number],
+            generations: self.numbers().collect(),
             largest_tags,
         }
     }

@@ -242,7 +242,22 @@ impl Jobs {
     }
 
     pub(super) fn receipt(&self, id: &RevalidationId) -> Option<Receipt> {
-        self.receipts.get(id).map(|kept| kept.receipt.clone())
+        self.look_at(id, Receipt::clone)
+    }
+
+    pub(super) fn look_at<R>(
+        &self,
+        id: &RevalidationId,
+        look: impl FnOnce(&Receipt) -> R,
+    ) -> Option<R> {
+        self.receipts.get(id).map(|kept| look(&kept.receipt))
+    }
+
+    /// Notes where a revalidation counts by now.
+    pub(super) fn place(&mut self, id: &RevalidationId, position: Position) -> Option<Receipt> {
+        let kept = self.receipts.get_mut(id)?;
+        kept.receipt.position = Some(position);
+        Some(kept.receipt.clone())
     }
 
     pub(super) fn receipts(

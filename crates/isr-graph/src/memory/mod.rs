@@ -1,5 +1,6 @@
 //! A store in this process's memory: for tests, and for trying things out. It forgets all on exit.
 
+mod between;
 mod graph;
 mod jobs;
 mod queue;
@@ -12,12 +13,13 @@ use async_trait::async_trait;
 use isr_core::{
     Beginning, Bind, BindOutcome, Bucket, Claim, Claimed, Clock, Collected, Cursor,
     DeadLetterChunk, Epoch, GraphStatistics, Heard, JobKey, JobStore, Leave, LeavePage, Marks,
-    News, PageJob, PageTags, PageUrl, PageWork, Phase, Position, QueueDepth, RateBudget, RateLimit,
+    News, PageJob, PageTags, PageUrl, PageWork, Position, QueueDepth, RateBudget, RateLimit,
     Receipt, ReceiptChunk, ReceiptFilter, RevalidationId, Secret, SenderId, SenderReport,
     SenderState, Standing, StoreError, Tag, TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
 };
 use parking_lot::Mutex;
 
+pub use self::between::BetweenPartitions;
 use self::graph::Graph;
 use self::jobs::Jobs;
 use crate::{BEGUN_AT_ONCE, LARGEST_TAGS, RECEIPTS_KEPT};
@@ -25,6 +27,9 @@ use crate::{BEGUN_AT_ONCE, LARGEST_TAGS, RECEIPTS_KEPT};
 /// How the store behaves at its limits.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryOptions {
+    /// Partitions that the pages are spread over, at least one. Each counts revalidations by itself, as
+    /// those of a store on several servers do. Default: 1.
+    pub partitions: u16,
     /// Revalidations remembered for those who follow them. Default: 100 000.
     pub history: usize,
     /// Targets whose generations are told apart; older ones share one floor. Default: as many as `history`.
@@ -38,6 +43,7 @@ pub struct MemoryOptions {
 impl Default for MemoryOptions {
     fn default() -> Self {
         Self {
+            partitions: 1,
             history: 100_000,
             targets: None,
             queue: 1_000_000,
@@ -72,13 +78,15 @@ pub struct MemoryStore {
     begun: Timestamp,
     secret: Secret,
     state: Mutex<State>,
+    between: Option<Arc<dyn BetweenPartitions>>,
 }
 
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, options: MemoryOptions) -> Self {
-        let graph = Graph::new(options.history, options.targets.unwrap_or(options.history));
+        let told_apart = options.targets.unwrap_or(options.history);
+        let graph = Graph::new(options.partitions, options.history, told_apart);
         let state = State {
             beginning: Some(Beginning {
                 epoch: graph.position().epoch,
@@ -93,6 +101,7 @@ impl MemoryStore {
             clock,
             secret: Secret::random(),
             state: Mutex::new(state),
+            between: None,
         }
     }
 
@@ -124,26 +133,17 @@ impl MemoryStore {
         self.state.lock().graph.raise_floor(floor);
     }
 
+    /// Looks at a receipt as it stands, without a copy of it; `None` when it is not known.
+    pub fn look_at<R>(&self, id: &RevalidationId, look: impl FnOnce(&Receipt) -> R) -> Option<R> {
+        self.state.lock().jobs.look_at(id, look)
+    }
+
     fn with<R>(&self, act: impl FnOnce(&mut State, Duration) -> R) -> R {
         act(&mut self.state.lock(), self.clock.now())
     }
 
     fn time_at(&self, now: Duration) -> Timestamp {
         self.begun.after(now)
-    }
-}
-
-impl State {
-    /// Moves the generations of a revalidation's targets and queues its job.
-    fn begin(&mut self, receipt: Receipt, now: Duration) -> Receipt {
-        let mode = receipt.options.mode;
-        let position = self.graph.invalidate(receipt.id, &receipt.targets, mode);
-        let receipt = Receipt {
-            position: Some(position),
-            phase: Phase::Queued,
-            ..receipt
-        };
-        self.jobs.queue_revalidation(receipt, now)
     }
 }
 
@@ -196,9 +196,9 @@ impl TagGraph for MemoryStore {
     }
 
     async fn invalidate(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
-        self.with(|state, now| {
+        let stored = self.with(|state, now| {
             if let Some(known) = state.jobs.receipt(&receipt.id) {
-                return Ok(known);
+                return Ok::<Receipt, StoreError>(known);
             }
             let time = self.time_at(now);
             let wait = receipt.options.waits_until(time)?;
@@ -209,7 +209,8 @@ impl TagGraph for MemoryStore {
                 Some(at) => state.jobs.schedule(receipt, at),
                 None => state.begin(receipt, now),
             })
-        })
+        })?;
+        self.complete(stored).await
     }
 
     async fn beginning(&self) -> Result<Option<Beginning>, StoreError> {
@@ -231,11 +232,11 @@ impl TagGraph for MemoryStore {
 
     async fn history(
         &self,
-        _: &PageUrl,
+        page: &PageUrl,
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<Heard>, StoreError> {
-        Ok(self.with(|state, _| state.graph.history(before, limit)))
+        Ok(self.with(|state, _| state.graph.history(page, before, limit)))
     }
 
     async fn report(&self, report: &SenderReport) -> Result<(), StoreError> {
@@ -277,12 +278,21 @@ impl JobStore for MemoryStore {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError> {
-        Ok(self.with(|state, now| {
-            for receipt in state.jobs.take_due(BEGUN_AT_ONCE, self.time_at(now)) {
-                state.begin(receipt, now);
-            }
-            state.jobs.claim_revalidations(worker, limit, lease, now)
-        }))
+        let due = self.with(|state, now| {
+            let due = state.jobs.take_due(BEGUN_AT_ONCE, self.time_at(now));
+            let begun = due.into_iter().map(|receipt| state.begin(receipt, now));
+            begun.collect::<Vec<Receipt>>()
+        });
+        // Even where there is no place for its job, everybody hears of it.
+        for begun in due {
+            self.complete(begun).await?;
+        }
+        let mut claimed =
+            self.with(|state, now| state.jobs.claim_revalidations(worker, limit, lease, now));
+        for claimed in &mut claimed {
+            claimed.work = self.complete(claimed.work.clone()).await?;
+        }
+        Ok(claimed)
     }
 
     async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {

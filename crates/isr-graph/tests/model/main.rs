@@ -1,11 +1,10 @@
 //! Every store answers as that in memory does, whatever is done to them.
 
-// Without a store to compare there is nothing here.
-#![cfg(any(feature = "sqlite", feature = "redis"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[cfg(feature = "sqlite")]
 mod embedded;
+mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 

@@ -22,8 +22,7 @@ use tokio::runtime::Runtime;
 
 use self::operation::{Aim, Case, Kind, Look, Name, Operation, PAGES, TAGS, Wanted, When};
 use self::side::{Side, TakenJob};
-use self::subject::Memory;
-pub use self::subject::{Loss, Room, Subject};
+pub use self::subject::{Loss, Memory, Room, Subject};
 
 /// How many cases are run instead of the usual number. Each run of so many tries others.
 const CASES: &str = "STORE_MODEL_CASES";
@@ -156,7 +155,7 @@ struct Pair {
 
 impl Pair {
     async fn new(comparison: &Comparison, room: Room, real: Box<dyn Subject>) -> Self {
-        let model = Memory::new(room);
+        let model = Memory::new(room, 1);
         Self {
             memory: model.store(),
             model: Side::new(Box::new(model)).await,

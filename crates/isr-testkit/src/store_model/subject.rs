@@ -41,17 +41,20 @@ pub trait Subject: fmt::Debug + Send + Sync {
     async fn lose(&mut self, loss: Loss);
 }
 
-/// The store that others are compared with. It tells all targets apart.
+/// The store in memory, with one partition that which others are compared with. It tells all targets apart.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub struct Memory {
     fixture: TimedStore<MemoryStore, HandClock>,
     saved: MemorySnapshot,
 }
 
 impl Memory {
-    pub(super) fn new(room: Room) -> Self {
+    /// An empty one with so many partitions.
+    #[must_use]
+    pub fn new(room: Room, partitions: u16) -> Self {
         let clock = HandClock::new();
         let options = MemoryOptions {
+            partitions,
             history: room.history,
             targets: Some(usize::MAX),
             queue: room.queue,

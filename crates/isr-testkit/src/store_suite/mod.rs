@@ -111,6 +111,7 @@ macro_rules! store_behaviour {
             a_scheduled_revalidation_can_be_called_off,
             what_has_begun_cannot_be_called_off,
             a_time_that_has_passed_is_now,
+            a_time_just_ahead_is_waited_for,
             a_time_too_far_ahead_is_refused,
             many_are_begun_once_each_whoever_asks,
             the_history_of_a_page_goes_back_from_the_newest,

@@ -189,6 +189,16 @@ pub async fn a_time_that_has_passed_is_now(fixture: &impl StoreFixture) {
     assert_eq!(claim(&*store, 9).await.len(), 2);
 }
 
+/// Whoever asks in the last second before the data change must not be heard too early: nobody asks again.
+pub async fn a_time_just_ahead_is_waited_for(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    let made = schedule(&*store, &["a"], Duration::from_millis(900)).await;
+    assert_eq!((made.phase, &made.position), (Phase::Scheduled, &None));
+    fixture.pass(LONGER).await;
+    let begun = claim(&*store, 9).await;
+    assert_eq!((begun.len(), begun[0].work.id), (1, made.id));
+}
+
 pub async fn a_time_too_far_ahead_is_refused(fixture: &impl StoreFixture) {
     let store = fixture.store();
     let hour = Duration::from_hours(1);
