@@ -9,10 +9,12 @@ use crate::ports::free_port;
 const SLOTS: usize = 16_384;
 /// How long a node may be silent before the others give it up: short, so that a failover does not take long.
 const NODE_TIMEOUT: &str = "1000";
-/// The same once a cluster serves that has no replicas: a node that is only slow shall not be given up.
+/// The same while a test breaks nothing: a node that is only slow shall not be given up.
 const PATIENT_TIMEOUT: &str = "30000";
 /// The pause between two looks at what a cluster has come to.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Looks before nodes that do not know of one another are introduced again.
+const GREETING: u32 = 60;
 /// How long a cluster may take to come to what is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -81,11 +83,7 @@ impl RedisCluster {
             let epoch = (number + 1).to_string();
             ok(node, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await;
         }
-        for (node, bus_port) in cluster.nodes.iter().zip(&bus_ports).skip(1) {
-            let port = node.port().to_string();
-            let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, bus_port];
-            ok(&cluster.nodes[0], &meet).await;
-        }
+        cluster.introduce(&bus_ports).await;
         for replica in masters..masters + replicas {
             let master = &cluster.ids[replica - masters];
             let follow = ["CLUSTER", "REPLICATE", master];
@@ -98,10 +96,7 @@ impl RedisCluster {
         for node in 0..masters + replicas {
             cluster.until_serving(node).await;
         }
-        for node in cluster.nodes.iter().filter(|_| replicas == 0) {
-            let patient = ["CONFIG", "SET", "cluster-node-timeout", PATIENT_TIMEOUT];
-            ok(node, &patient).await;
-        }
+        cluster.set_node_timeout(PATIENT_TIMEOUT).await;
         for master in &cluster.nodes[..masters] {
             let wait = ["WAIT", if replicas > 0 { "1" } else { "0" }, "100"];
             until("the replicas follow", async || {
@@ -110,6 +105,46 @@ impl RedisCluster {
             .await;
         }
         cluster
+    }
+
+    /// Has the nodes know of one another. A node that is busy may miss that another one greets it, which does so
+    /// only once.
+    async fn introduce(&self, bus_ports: &[String]) {
+        let mut looks = 0_u32;
+        until("the nodes know of one another", async || {
+            if looks.is_multiple_of(GREETING) {
+                for (node, bus_port) in self.nodes.iter().zip(bus_ports).skip(1) {
+                    let port = node.port().to_string();
+                    let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, bus_port];
+                    ok(&self.nodes[0], &meet).await;
+                }
+            }
+            looks += 1;
+            for node in &self.nodes {
+                let nodes = node.words(&["CLUSTER", "NODES"]).await.concat();
+                let knows = |id: &String| {
+                    let mut lines = nodes.lines();
+                    lines.any(|line| line.starts_with(id) && !line.contains("handshake"))
+                };
+                if !self.ids.iter().all(knows) {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+    }
+
+    /// From now on a node that says nothing for a second is given up, and its replica takes its place.
+    pub async fn expect_failures(&self) {
+        self.set_node_timeout(NODE_TIMEOUT).await;
+    }
+
+    async fn set_node_timeout(&self, milliseconds: &str) {
+        for node in &self.nodes {
+            let set = ["CONFIG", "SET", "cluster-node-timeout", milliseconds];
+            ok(node, &set).await;
+        }
     }
 
     /// Waits until the node takes the cluster for whole, and itself for a part of it.

@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long the cluster may take to be whole again, and a slot to have moved.
 const BOUND: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(100);
+/// Looks before nodes that do not know of one another are introduced again.
+const GREETING: u32 = 30;
 /// Keys moved at a time.
 const KEYS: &str = "50";
 
@@ -59,15 +61,11 @@ impl Cluster {
             let epoch = (number + 1).to_string();
             tell(node.port, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await?;
         }
-        for at in &ports[1..] {
-            let (port, bus) = (at.clients.to_string(), at.bus.to_string());
-            let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, &bus];
-            tell(nodes[0].port, &meet).await?;
-        }
         let cluster = Self {
             nodes,
             calm: RwLock::new(()),
         };
+        cluster.introduce(ports).await?;
         for number in MASTERS..cluster.nodes.len() {
             let master = &cluster.nodes[number - MASTERS].id;
             let follow = ["CLUSTER", "REPLICATE", master];
@@ -80,6 +78,40 @@ impl Cluster {
         }
         cluster.until_whole().await?;
         Ok(cluster)
+    }
+
+    /// Has the nodes know of one another. A node that is busy may miss that another one greets it, which does so
+    /// only once.
+    async fn introduce(&self, ports: &[NodePorts]) -> anyhow::Result<()> {
+        let patience = Patience::new("the nodes know of one another");
+        for look in 0_u32.. {
+            if look.is_multiple_of(GREETING) {
+                for at in &ports[1..] {
+                    let (port, bus) = (at.clients.to_string(), at.bus.to_string());
+                    let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, &bus];
+                    tell(self.nodes[0].port, &meet).await?;
+                }
+            }
+            let Err(error) = self.acquainted().await else {
+                break;
+            };
+            patience.after(error).await?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a node does not know of another one.
+    async fn acquainted(&self) -> anyhow::Result<()> {
+        for node in &self.nodes {
+            let nodes: String = ask(node.port, &["CLUSTER", "NODES"]).await?;
+            for other in &self.nodes {
+                let mut lines = nodes.lines();
+                let known =
+                    lines.any(|line| line.starts_with(&other.id) && !line.contains("handshake"));
+                ensure!(known, "a node does not know of another one");
+            }
+        }
+        Ok(())
     }
 
     /// Whether a node is a master just now; not if it does not say.

@@ -18,6 +18,7 @@ async fn a_failover_is_survived_and_taken_for_a_loss() {
     let store = open(options(&cluster));
     store.open().await.unwrap();
 
+    cluster.expect_failures().await;
     cluster.node_mut(0).kill();
     let after = in_the_end(|| store.position()).await;
     assert_ne!(after.epoch, at.epoch, "nobody waited for the replica");
@@ -53,6 +54,7 @@ async fn what_the_replicas_have_survives_a_failover() {
 
     let callers = Callers::start(&store);
     tokio::time::sleep(Duration::from_millis(500)).await;
+    cluster.expect_failures().await;
     cluster.node_mut(1).kill();
     // A call to every partition succeeds once the replica serves, also when others were under way when the master
     // died.
