@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) tiers: Vec<TierClient>,
     /// Revalidations that look for their pages at once.
     pub(crate) walks: Semaphore,
+    /// The one that counts very many pages.
+    pub(crate) counts: Semaphore,
 }
 
 impl Shared {
@@ -105,6 +107,7 @@ impl Worker {
                 introductions: Introductions::default(),
                 tiers,
                 walks: Semaphore::new(WALKS),
+                counts: Semaphore::new(1),
             }),
             dispatchers: Mutex::new(dispatchers),
             outage: Outage::default(),

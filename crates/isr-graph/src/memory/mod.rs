@@ -128,7 +128,7 @@ impl MemoryStore {
 impl State {
     /// Moves the generations of a revalidation's targets and queues its job.
     fn begin(&mut self, receipt: Receipt, now: Duration) -> Receipt {
-        let mode = receipt.options.mode;
+        let mode = receipt.options.mode.mode();
         let position = self.graph.invalidate(receipt.id, &receipt.targets, mode);
         let receipt = Receipt {
             position: Some(position),
@@ -279,6 +279,10 @@ impl JobStore for MemoryStore {
 
     async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
         Ok(self.with(|state, now| state.jobs.cancel(id, now)))
+    }
+
+    async fn release(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.with(|state, now| state.jobs.release(id, now)))
     }
 
     async fn save(
