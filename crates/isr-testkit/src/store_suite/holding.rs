@@ -163,20 +163,6 @@ pub async fn a_lost_claim_holds_nothing(fixture: &impl StoreFixture) {
     left.await.unwrap();
 }
 
-pub async fn a_held_revalidation_is_kept_for_as_long_as_it_waits(fixture: &impl StoreFixture) {
-    let store = fixture.store();
-    let made = revalidate(&*store, &["a"]).await;
-    let held = hold(&*store).await;
-    fixture.pass(DELAY).await;
-    let mut ended = 0;
-    while store.collect_garbage(100).await.unwrap().more {
-        ended += 1;
-        assert!(ended < 1_000, "the collection does not end");
-    }
-    assert_eq!(store.receipt(&made.id).await.unwrap(), Some(held));
-    assert_eq!(store.depth().await.unwrap().held, 1);
-}
-
 pub async fn those_released_at_once_are_claimed_once_each(fixture: &impl StoreFixture) {
     const MANY: usize = 10;
     let store = fixture.store();

@@ -119,7 +119,6 @@ macro_rules! store_behaviour {
             a_held_revalidation_can_be_called_off,
             what_is_not_held_cannot_be_released,
             a_lost_claim_holds_nothing,
-            a_held_revalidation_is_kept_for_as_long_as_it_waits,
             those_released_at_once_are_claimed_once_each,
             the_history_of_a_page_goes_back_from_the_newest,
             a_page_stands_as_its_binds_are_judged,
