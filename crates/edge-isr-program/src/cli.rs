@@ -65,6 +65,13 @@ Examples:
   edge-isr revalidate post:42 --at 2026-12-01T09:00Z
   edge-isr revalidate --cancel 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f")]
     Revalidate(Revalidate),
+    /// Let revalidations go on that are held, since they concern very many pages
+    #[command(after_help = "\
+Examples:
+  edge-isr receipts --phase held
+  edge-isr release 0197a5a4-9f0e-7cc3-98c4-dc0c0c07398f
+  edge-isr release --all")]
+    Release(Release),
     /// Remove every copy of pages, and do not warm them
     #[command(after_help = "\
 Examples:
@@ -189,11 +196,13 @@ pub(crate) struct Revalidate {
     /// Not before a time to come, in RFC 3339, by the store's clock: for content under embargo
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
-    /// Call off what waits for its time
+    #[command(flatten)]
+    pub(crate) hold: Hold,
+    /// Call off what waits for its time, or the calls and warm-ups of what is held
     #[arg(
         long,
         value_name = "ID",
-        conflicts_with_all = ["tags", "urls", "prefixes", "hosts", "everything", "hard", "at", "dry_run", "wait", "until_edges_know"]
+        conflicts_with_all = ["tags", "urls", "prefixes", "hosts", "everything", "hard", "at", "no_hold", "dry_run", "wait", "until_edges_know"]
     )]
     pub(crate) cancel: Option<String>,
     /// Show what would be done, and do nothing
@@ -203,6 +212,34 @@ pub(crate) struct Revalidate {
     pub(crate) wait: Wait,
     #[command(flatten)]
     pub(crate) server: Server,
+}
+
+/// Arguments of `release`.
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    /// The revalidations
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    pub(crate) ids: Vec<String>,
+    /// Every one that is held
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Whether it may be held.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    /// Do not hold it until somebody releases it, however many pages it concerns
+    #[arg(long)]
+    pub(crate) no_hold: bool,
+}
+
+impl Hold {
+    /// As the API is told it.
+    pub(crate) fn asked(&self) -> Option<bool> {
+        self.no_hold.then_some(false)
+    }
 }
 
 /// What to wait for.
@@ -239,6 +276,8 @@ pub(crate) struct Purge {
     /// The pages
     #[arg(value_name = "URL", required = true)]
     pub(crate) urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) hold: Hold,
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]

@@ -36,7 +36,17 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
         receipt.id
     ));
     text.line(format!("  targets  {}", targets.join(", ")));
-    text.line(format!("  mode     {}", mode(receipt.mode)));
+    let softened = receipt.softened_above.map(|above| {
+        format!(
+            ", and soft where a tier can: it concerns more than {}",
+            pages(above)
+        )
+    });
+    text.line(format!(
+        "  mode     {}{}",
+        mode(receipt.mode),
+        softened.unwrap_or_default()
+    ));
     text.line(format!("  source   {}", receipt.source.replace('_', " ")));
     if let Some(made) = &receipt.made {
         text.line(format!("  made     {}", to_the_second(made)));
@@ -44,7 +54,13 @@ pub(crate) fn receipt(receipt: &ReceiptView, output: Output) -> String {
     if let Some(at) = &receipt.at {
         text.line(format!("  for      {at}"));
     }
-    text.line(format!("  state    {phase}"));
+    text.line(format!("  state    {phase}{}", why_held(receipt)));
+    if receipt.phase == "held" {
+        text.line(format!(
+            "           `edge-isr release {}` lets it go on",
+            receipt.id
+        ));
+    }
     if let Some(error) = &receipt.error {
         text.line(format!("  error    {}", output.bad(error)));
     }
@@ -113,6 +129,23 @@ fn target(target: &crate::admin::TargetView) -> String {
         "prefix" => format!("{} and beneath", target.value),
         kind => format!("{kind} {}", target.value).trim_end().to_owned(),
     }
+}
+
+/// Why a revalidation is held, to be read after its phase; nothing where it is not.
+pub(crate) fn why_held(receipt: &ReceiptView) -> String {
+    match (&receipt.held, receipt.phase.as_str()) {
+        (Some(held), "held") => format!(", since it concerns more than {}", pages(held.above)),
+        _ => String::new(),
+    }
+}
+
+/// Revalidations that go on.
+pub(crate) fn released(receipts: &[ReceiptView]) -> String {
+    if receipts.is_empty() {
+        return "no revalidation was held".into();
+    }
+    let line = |receipt: &ReceiptView| format!("{} goes on: {}", receipt.id, receipt.phase);
+    receipts.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Revalidations, newest first.
@@ -198,6 +231,18 @@ pub(crate) fn plan(plan: &PlanView) -> String {
     let unlisted = plan.pages.saturating_sub(plan.some.len() as u64);
     if unlisted > 0 {
         text.line(format!("  and {unlisted} more"));
+    }
+    if let Some(above) = plan.held_above {
+        let why = format!("more than {}", pages(above));
+        text.line(format!(
+            "it would be held until it is released: it concerns {why}"
+        ));
+    }
+    if let Some(above) = plan.softened_above {
+        let why = format!("it concerns more than {}", pages(above));
+        text.line(format!(
+            "tiers that can would be purged softly, though the usual mode is hard: {why}"
+        ));
     }
     let columns = [
         Column::Text("tier"),
@@ -304,8 +349,11 @@ pub(crate) fn graph(graph: &GraphView, output: Output) -> String {
         (
             "waiting",
             format!(
-                "{} revalidations, {} scheduled, {} pages",
-                graph.queue.revalidations, graph.queue.scheduled, graph.queue.pages
+                "{} revalidations, {} scheduled, {} held, {} pages",
+                graph.queue.revalidations,
+                graph.queue.scheduled,
+                graph.queue.held,
+                graph.queue.pages
             ),
         ),
         ("given up on", graph.queue.dead.to_string()),

@@ -116,6 +116,7 @@ hand_on! { TagGraph:
 hand_on! { JobStore:
     claim_revalidations(worker: &WorkerId, limit: usize, lease: Duration) -> Vec<Claimed<Receipt>>;
     cancel(id: &RevalidationId) -> Option<Receipt>;
+    release(id: &RevalidationId) -> Option<Receipt>;
     save(claim: &Claim, receipt: &Receipt, lease: Duration) -> ();
     leave(claim: &Claim, receipt: &Receipt, how: &Leave) -> ();
     queue_pages(pages: &[PageWork], delay: Duration) -> ();

@@ -48,7 +48,7 @@ impl CdnConnector for Announced {
         let mut position: Option<Position> = None;
         for targets in others.into_iter().chain(everything) {
             let options = RevalidateOptions {
-                mode: batch.mode,
+                mode: batch.mode.into(),
                 ..RevalidateOptions::default()
             };
             let receipt = Receipt::new(targets, options, Source::Library);

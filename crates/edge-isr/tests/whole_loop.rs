@@ -232,7 +232,7 @@ async fn a_hard_revalidation_is_seen_by_the_next_visitor(store: &str) {
     let receipt = Receipt::new(
         Targets::new([Target::Tag(tag("post", 1))]).unwrap(),
         edge_isr::core::RevalidateOptions {
-            mode: edge_isr::core::Mode::Hard,
+            mode: edge_isr::core::Mode::Hard.into(),
             ..machine.engine.revalidate_options()
         },
         edge_isr::core::Source::Library,

@@ -121,6 +121,8 @@ pub enum Leave {
     },
     /// Given up on, until somebody replays it.
     Dead,
+    /// Not to be touched by anybody before it is released ([`JobStore::release`]) or called off.
+    Held,
 }
 
 /// How a worker leaves a page.
@@ -219,6 +221,8 @@ pub struct QueueDepth {
     pub revalidations: u64,
     /// Revalidations whose time has not come.
     pub scheduled: u64,
+    /// Revalidations that wait until somebody releases them.
+    pub held: u64,
     /// Pages not finished, claimed ones included.
     pub pages: u64,
     /// Jobs given up on.
@@ -233,7 +237,8 @@ pub struct QueueDepth {
 /// next [`JobStore::claim_revalidations`] or [`JobStore::claim_pages`] by anybody takes the job over.
 /// So every job may run twice.
 ///
-/// Receipts of revalidations that are done, or were called off, are kept for as long as the store was told
+/// Receipts of revalidations that wait, for their time or to be released, stay for as long as they wait.
+/// Receipts of those that are done, or were called off, are kept for as long as the store was told
 /// to, a day unless it was told otherwise, and after that until garbage is collected at the latest. Those of
 /// revalidations that were given up on are kept for 30 days, or for that time where it is longer; with
 /// the receipt goes the dead letter. Pages that were given up on are kept, one job a page, until they are
@@ -253,10 +258,17 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         lease: Duration,
     ) -> Result<Vec<Claimed<Receipt>>, StoreError>;
 
-    /// Calls a scheduled revalidation off, and answers with its receipt as it then stands:
+    /// Calls a scheduled or held revalidation off, and answers with its receipt as it then stands:
     /// [`Phase::Cancelled`](crate::Phase::Cancelled), or whatever else it is at when it had begun before
-    /// or had never been scheduled. `None` when it is not known, or no longer.
+    /// or was never scheduled or held. `None` when it is not known, or no longer. The generations of one that
+    /// was held have moved, and stay so.
     async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError>;
+
+    /// Queues a revalidation that is held ([`Leave::Held`]) again, to be claimed at once and with a clean
+    /// slate, and answers with its receipt as it then stands: [`Receipt::released`], or as it was where it
+    /// was not held. `None` when it is not known, or no longer. There is room for it in the queue, since
+    /// it counted there while it was held.
+    async fn release(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError>;
 
     /// Saves how far a revalidation has come and renews the claim.
     ///

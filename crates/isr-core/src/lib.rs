@@ -18,6 +18,7 @@ mod invalid_options;
 mod job;
 mod lifetimes;
 mod machine;
+mod mode_choice;
 pub mod options;
 mod page_url;
 mod policy;
@@ -67,13 +68,14 @@ pub use job::{
 };
 pub use lifetimes::Lifetimes;
 pub use machine::Machine;
+pub use mode_choice::ModeChoice;
 pub use page_url::{InvalidUrl, PageUrl, UrlFault};
 pub use policy::{InvalidPolicy, Policy, PolicyBuilder};
 pub use purge_outcome::PurgeOutcome;
 pub use query_filter::{InvalidParameterName, ParameterNames, QueryFilter};
 pub use receipt::{
-    InvalidRevalidationId, LagProgress, NotWarmed, Phase, Progress, Receipt, RevalidateOptions,
-    RevalidationId, Source, TierReceipt, TierState, WarmReceipt,
+    Held, InvalidRevalidationId, LagProgress, NotWarmed, Phase, Progress, Receipt,
+    RevalidateOptions, RevalidationId, Source, TierReceipt, TierState, WarmReceipt,
 };
 pub use receipt_filter::ReceiptFilter;
 pub use recorder::{CacheOutcome, Event, Milestone, NoRecorder, Recorder};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Cursor, Epoch, Mode, PageUrl, Position, StoreError, Targets, Timestamp};
+use crate::{Cursor, Epoch, Mode, ModeChoice, PageUrl, Position, StoreError, Targets, Timestamp};
 
 /// The name of one revalidation, unique everywhere. Whoever chooses it may send the same request
 /// twice without it happening twice.
@@ -232,6 +232,9 @@ pub enum Phase {
     Queued,
     /// Stored durably, and to be queued when its time has come: no generation has moved yet.
     Scheduled,
+    /// It concerns very many pages: its generations have moved, and everything else waits until somebody
+    /// releases it, or calls it off.
+    Held,
     /// Purging the tiers, nearest the origin first, each confirmed before the next.
     Purging,
     /// Refilling caches.
@@ -242,15 +245,18 @@ pub enum Phase {
     Done,
     /// Given up on; see the error. A replay goes on from where it stopped.
     Failed,
-    /// Called off before its time had come: nothing of it has happened.
+    /// Called off before its time had come: nothing of it has happened. Or while it was held, when it has a
+    /// position: its generations have moved, and the tiers that were not purged may keep what they have
+    /// until its lifetime ends.
     Cancelled,
 }
 
 impl Phase {
     /// Every phase, in the order in which a revalidation comes to them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Scheduled,
         Self::Queued,
+        Self::Held,
         Self::Purging,
         Self::Warming,
         Self::Settling,
@@ -265,6 +271,7 @@ impl Phase {
         match self {
             Self::Queued => "queued",
             Self::Scheduled => "scheduled",
+            Self::Held => "held",
             Self::Purging => "purging",
             Self::Warming => "warming",
             Self::Settling => "settling",
@@ -284,8 +291,9 @@ impl Phase {
 /// What the caller of a revalidation may choose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevalidateOptions {
-    /// How copies are treated.
-    pub mode: Mode,
+    /// How copies are treated, and whether the caller says so.
+    #[serde(flatten)]
+    pub mode: ModeChoice,
     /// Whether pages are warmed after the purge.
     pub warm: bool,
     /// Purges everything a second time after this delay, for tiers that re-cache among themselves.
@@ -300,6 +308,14 @@ pub struct RevalidateOptions {
     /// A time that has passed is now, as is `None`, the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// Whether it may be held until somebody releases it, where it concerns more pages than the site lets go
+    /// on by themselves. Default: true.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub hold: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl RevalidateOptions {
@@ -326,13 +342,23 @@ impl RevalidateOptions {
 impl Default for RevalidateOptions {
     fn default() -> Self {
         Self {
-            mode: Mode::Soft,
+            mode: ModeChoice::default(),
             warm: true,
             second_purge: None,
             replica_lag: None,
             at: None,
+            hold: true,
         }
     }
+}
+
+/// Why a revalidation is held, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// It concerns more pages than this.
+    pub above: u64,
+    /// Whether somebody has released it: it is not held again.
+    pub released: bool,
 }
 
 /// A revalidation: what it was asked to do, and what has been seen to happen.
@@ -354,6 +380,13 @@ pub struct Receipt {
     pub made: Option<Timestamp>,
     /// What it is at.
     pub phase: Phase,
+    /// Why it is held, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// It concerned more pages than this, so tiers that can are purged softly although the site's usual mode
+    /// is hard. Its generations moved hard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub softened_above: Option<u64>,
     /// Every tier, nearest the origin first. Empty until a worker has begun.
     pub tiers: Vec<TierReceipt>,
     /// Whether no response made from older data can appear on any tier any more.
@@ -391,6 +424,9 @@ pub struct Progress {
     /// Whether the tier being purged has refused some items for good; the others are purged all the same.
     #[serde(default)]
     pub refused: bool,
+    /// Whether it has been seen how many pages it concerns, as far as that matters.
+    #[serde(default)]
+    pub weighed: bool,
 }
 
 /// How far a revalidation is with the replica lag that its options state.
@@ -418,6 +454,8 @@ impl Receipt {
             position: None,
             made: None,
             phase: Phase::Queued,
+            held: None,
+            softened_above: None,
             tiers: Vec::new(),
             settled: false,
             warm: WarmReceipt::default(),
@@ -432,5 +470,23 @@ impl Receipt {
     pub fn with_id(mut self, id: RevalidationId) -> Self {
         self.id = id;
         self
+    }
+    /// The same revalidation as it stands once somebody has released it.
+    #[must_use]
+    pub fn released(mut self) -> Self {
+        self.phase = Phase::Queued;
+        if let Some(held) = &mut self.held {
+            held.released = true;
+        }
+        self
+    }
+
+    /// How tiers that can be purged either way are purged.
+    #[must_use]
+    pub fn purge_mode(&self) -> Mode {
+        match self.softened_above {
+            Some(_) if self.options.mode.may_be_softened() => Mode::Soft,
+            _ => self.options.mode.mode(),
+        }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn answer(inner: &Inner, parts: &Parts) -> http::Response<EdgeB
         Ok(receipt) => {
             let answer = serde_json::json!({
                 "id": receipt.id.to_string(),
-                "mode": receipt.options.mode.as_str(),
+                "mode": receipt.options.mode.mode().as_str(),
                 "targets": receipt.targets.as_slice().len(),
             });
             plain(StatusCode::OK, "application/json", format!("{answer}\n"))
@@ -57,7 +57,7 @@ async fn purge(inner: &Inner, parts: &Parts) -> Result<Receipt, Refusal> {
     let Wish { aim, mode } = convention::read(parts)?;
     let targets = targets(inner, parts, aim)?;
     let options = RevalidateOptions {
-        mode,
+        mode: mode.into(),
         ..inner.options.revalidate.clone()
     };
     let receipt = Receipt::new(targets, options, Source::PurgeRequest);

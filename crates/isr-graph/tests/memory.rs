@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isr_core::{
-    JobStore as _, Partition, Receipt, RevalidateOptions, RevalidationId, Source, Store,
-    StoreError, TagGraph as _, Target, Targets, WorkerId,
+    JobStore as _, Leave, Partition, Phase, Receipt, RevalidateOptions, RevalidationId, Source,
+    Store, StoreError, TagGraph as _, Target, Targets, WorkerId,
 };
 use isr_graph::{BetweenPartitions, MemoryOptions, MemoryStore};
+use isr_testkit::store_suite::make::{HOUR, revalidate, worker};
 use isr_testkit::{HandClock, StoreFixture};
 
 #[derive(Debug)]
@@ -102,4 +103,21 @@ mod in_three_partitions {
             ..MemoryOptions::default()
         })
     });
+}
+
+/// What others are compared with over months (`tests/model`) keeps it itself.
+#[tokio::test]
+async fn what_is_held_is_kept_for_as_long_as_it_waits() {
+    let fixture = fresh(MemoryOptions::default());
+    let store = fixture.store();
+    let made = revalidate(&*store, &["a"]).await;
+    let claimed = store.claim_revalidations(&worker("one"), 1, HOUR).await;
+    let mut claimed = claimed.unwrap().remove(0);
+    claimed.work.phase = Phase::Held;
+    let left = store.leave(&claimed.claim, &claimed.work, &Leave::Held);
+    left.await.unwrap();
+    fixture.pass(24 * 365 * HOUR).await;
+    store.collect_garbage(100).await.unwrap();
+    let released = store.release(&made.id).await.unwrap().unwrap();
+    assert_eq!(released.phase, Phase::Queued);
 }

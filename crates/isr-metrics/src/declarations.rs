@@ -205,6 +205,12 @@ pub const QUEUE_SCHEDULED: Declaration = Declaration::gauge(
     Unit::None,
     "Revalidations that wait for the time they were asked for.",
 );
+/// Revalidations that are held.
+pub const QUEUE_HELD: Declaration = Declaration::gauge(
+    "edge_isr_queue_held",
+    Unit::None,
+    "Revalidations that concern very many pages and wait until somebody releases them.",
+);
 /// Pages waiting.
 pub const QUEUE_PAGES: Declaration = Declaration::gauge(
     "edge_isr_queue_pages",
@@ -278,6 +284,7 @@ pub const ALL: &[Declaration] = &[
     STORE_BEHIND,
     QUEUE_REVALIDATIONS,
     QUEUE_SCHEDULED,
+    QUEUE_HELD,
     QUEUE_PAGES,
     QUEUE_DEAD,
     QUEUE_OLDEST_DUE,

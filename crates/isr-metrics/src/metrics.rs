@@ -46,6 +46,7 @@ pub struct Metrics {
 struct QueueGauges {
     revalidations: IntGauge,
     scheduled: IntGauge,
+    held: IntGauge,
     pages: IntGauge,
     dead: IntGauge,
     oldest_due: Gauge,
@@ -83,6 +84,7 @@ impl Metrics {
             queue: QueueGauges {
                 revalidations: table.int_gauge(&declared::QUEUE_REVALIDATIONS),
                 scheduled: table.int_gauge(&declared::QUEUE_SCHEDULED),
+                held: table.int_gauge(&declared::QUEUE_HELD),
                 pages: table.int_gauge(&declared::QUEUE_PAGES),
                 dead: table.int_gauge(&declared::QUEUE_DEAD),
                 oldest_due: table.gauge(&declared::QUEUE_OLDEST_DUE),
@@ -111,6 +113,7 @@ impl Metrics {
     fn queue(&self, depth: &QueueDepth) {
         set(&self.queue.revalidations, depth.revalidations);
         set(&self.queue.scheduled, depth.scheduled);
+        set(&self.queue.held, depth.held);
         set(&self.queue.pages, depth.pages);
         set(&self.queue.dead, depth.dead);
         self.queue

@@ -217,6 +217,7 @@ fn what_was_looked_at_is_shown_as_it_was() {
     let depth = QueueDepth {
         revalidations: 1,
         scheduled: 4,
+        held: 5,
         pages: 2,
         dead: 3,
         oldest_due: Some(HALF),
@@ -226,6 +227,7 @@ fn what_was_looked_at_is_shown_as_it_was() {
         &[
             "queue_revalidations 1",
             "queue_scheduled 4",
+            "queue_held 5",
             "queue_pages 2",
             "queue_dead_letters 3",
             "queue_oldest_due_seconds 0.5",

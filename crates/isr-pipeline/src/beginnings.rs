@@ -68,9 +68,11 @@ async fn purge_all(
         "the store's history begins here: everything is purged on every tier"
     );
     let options = RevalidateOptions {
-        mode: Mode::Hard,
+        mode: Mode::Hard.into(),
         warm: false,
         at: None,
+        // Who wants everything purged then has said so in the configuration, and may be asleep when it happens.
+        hold: false,
         ..usual.clone()
     };
     let receipt = Receipt::new(Targets::everything(), options, Source::LostHistory)

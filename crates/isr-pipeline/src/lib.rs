@@ -4,7 +4,8 @@
 //!
 //! 1. **Purging.** The tiers one after another, nearest the origin first: a tier that is refilled must
 //!    find fresh copies beneath it. What a tier cannot be purged by is resolved to pages, in chunks.
-//!    A tier that can say when it is done is waited for.
+//!    A tier that can say when it is done is waited for. Before any is called, a revalidation that
+//!    concerns more pages than the site's [`Thresholds`] say is *held* for somebody's word, or softened.
 //! 2. **Warming.** The pages are requested so that visitors find them fresh.
 //! 3. **Settling.** Every sender is asked, through its reports, whether anything that the
 //!    revalidation concerned was still on its way while the tiers were purged. Such pages are purged
@@ -45,6 +46,7 @@ mod under_way;
 mod wait;
 mod walk;
 mod warm;
+mod weigh;
 mod worker;
 
 pub use self::beginnings::OnHistoryLost;
@@ -56,4 +58,5 @@ pub use self::options::WorkerOptions;
 pub use self::page_history::{Concerning, PageHistory, moved_at, page_history};
 pub use self::plan::{Plan, TierPlan, plan};
 pub use self::wait::{Awaited, await_receipt};
+pub use self::weigh::Thresholds;
 pub use self::worker::{Parts, Worker};

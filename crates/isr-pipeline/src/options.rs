@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use isr_core::WorkerId;
 
+use crate::Thresholds;
+
 /// How a worker behaves.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
@@ -22,6 +24,8 @@ pub struct WorkerOptions {
     /// Purges single pages once more after this delay, for tiers that re-cache among themselves. What a
     /// revalidation purges, its own options say. Default: none.
     pub second_purge: Option<Duration>,
+    /// Above how many pages a revalidation is held, or softened. Default: neither.
+    pub thresholds: Thresholds,
     /// Attempts at one purge call before its revalidations are put off. Default: 3.
     pub call_attempts: u32,
     /// Pages resolved at a time. Default: 500.
@@ -47,6 +51,7 @@ impl WorkerOptions {
             idle_poll: Duration::from_millis(250),
             coalesce: Duration::from_millis(100),
             second_purge: None,
+            thresholds: Thresholds::default(),
             call_attempts: 3,
             chunk: 500,
             warm_chunk: 100,

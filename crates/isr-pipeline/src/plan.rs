@@ -8,13 +8,15 @@ use isr_core::{
     Targets, Tier,
 };
 
+use crate::Thresholds;
 use crate::walk::{Place, Walk, WalkError};
 
 /// Pages looked at in one call of the store.
 const CHUNK: usize = 1_000;
 
-/// Pages told apart before the rest are only counted.
-const MOST_PAGES: usize = 1_000_000;
+/// Pages told apart before the rest are only counted: enough to know whether any threshold is exceeded.
+const MOST_PAGES: usize = 1_000_001;
+const _: () = assert!(MOST_PAGES as u64 > Thresholds::MOST);
 
 /// What a revalidation would do.
 #[derive(Clone, Debug, Default, PartialEq)]

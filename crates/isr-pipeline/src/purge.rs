@@ -20,16 +20,29 @@ const REFUSED_THROUGHOUT: u64 = 1_000;
 impl Run {
     /// Purges every tier that has not been purged, and waits for those that say when they are done.
     pub(crate) async fn purge(&mut self) -> Result<(), Stop> {
+        // Nobody outside is asked for anything by what is under this system's generations, so it does not wait
+        // for anybody's word.
+        self.purge_those(false).await?;
+        self.weigh().await?;
+        self.purge_those(true).await?;
+        self.reach(Milestone::Confirmed);
+        self.repeat_if_asked()
+    }
+
+    /// Purges the tiers that have not been purged, of those that keep copies of their own or of the others.
+    async fn purge_those(&mut self, foreign: bool) -> Result<(), Stop> {
         for index in 0..self.shared.tiers.len() {
-            if matches!(
-                self.receipt.tiers[index].state,
-                TierState::Queued | TierState::Sent
-            ) {
+            let is_one = self.shared.tiers[index].tier.capabilities().foreign == foreign;
+            if is_one
+                && matches!(
+                    self.receipt.tiers[index].state,
+                    TierState::Queued | TierState::Sent
+                )
+            {
                 self.purge_tier_or_fail(index).await?;
             }
         }
-        self.reach(Milestone::Confirmed);
-        self.repeat_if_asked()
+        Ok(())
     }
 
     /// A tier that is given up on does not keep the others from being purged.
@@ -215,7 +228,7 @@ impl Run {
                 .await?;
         }
         self.receipt.tiers[index].state = TierState::Sent;
-        let (mode, position) = (self.receipt.options.mode, self.position()?);
+        let (mode, position) = (self.receipt.purge_mode(), self.position()?);
         under_way.push(Ordered {
             from,
             pages: targets.iter().filter_map(page_of).cloned().collect(),
@@ -306,7 +319,7 @@ impl Run {
     fn purged_from(&self, tier: &TierClient) -> Deed {
         let url = tier.tier.capabilities().url.as_ref();
         let mode = if url.is_some_and(|ability| ability.soft) {
-            self.receipt.options.mode
+            self.receipt.purge_mode()
         } else {
             Mode::Hard
         };

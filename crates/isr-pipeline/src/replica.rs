@@ -47,16 +47,26 @@ impl Run {
     }
 
     /// Whether the repeat is settled, if there is to be one. One that was given up on is waited for all the
-    /// same: it may be replayed, by somebody or because a tier is back, and this says so meanwhile.
+    /// same: it may be replayed, by somebody or because a tier is back, and this says so meanwhile. One that is
+    /// held for concerning very many pages is released: this one concerns the same, and was let go on.
     pub(crate) async fn repeat_is_settled(&mut self) -> Result<bool, Stop> {
         if self.receipt.options.replica_lag.is_none() {
             return Ok(true);
         }
-        let repeat = self.repeat().await?;
-        self.receipt.error = (repeat.phase == Phase::Failed).then(|| {
-            let id = repeat.id;
-            format!("waits for {id}, which repeats this after the replica lag and was given up on: replay it")
-        });
+        let mut repeat = self.repeat().await?;
+        let id = repeat.id;
+        if repeat.phase == Phase::Held {
+            let released = self.shared.parts.store.release(&id).await?;
+            repeat = released.unwrap_or(repeat);
+            self.shared.parts.wake.notify_one();
+        }
+        let waits =
+            |why| format!("waits for {id}, which repeats this after the replica lag and was {why}");
+        self.receipt.error = match repeat.phase {
+            Phase::Failed => Some(waits("given up on: replay it")),
+            Phase::Cancelled => Some(waits("called off: revalidate the same again")),
+            _ => None,
+        };
         Ok(repeat.settled)
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Stop {
         error: String,
         retry_after: Option<Duration>,
     },
+    /// It concerns so many pages that somebody has to release it.
+    Held,
     /// It has done all it can, and that is not enough.
     GiveUp,
     /// The store failed, or somebody else has the job.
@@ -67,6 +69,7 @@ impl Run {
                 })
                 .await
             }
+            Err(Stop::Held) => self.leave(Leave::Held).await,
             Err(Stop::Failed { error, retry_after }) => self.fail(error, retry_after).await,
             Err(Stop::GiveUp) => self.give_up().await,
             Err(Stop::Store(error)) => Err(error),
@@ -88,7 +91,7 @@ impl Run {
         self.repeat_after_lag().await?;
         loop {
             match self.receipt.phase {
-                Phase::Queued | Phase::Scheduled | Phase::Failed => self.begin(),
+                Phase::Queued | Phase::Scheduled | Phase::Held | Phase::Failed => self.begin(),
                 Phase::Purging => {
                     self.purge().await?;
                     self.enter(Phase::Warming).await?;
@@ -159,12 +162,14 @@ impl Run {
             repeated,
             mourned,
             lag,
+            weighed,
             ..
         } = std::mem::take(&mut self.receipt.progress);
         self.receipt.progress = Progress {
             repeated,
             mourned,
             lag,
+            weighed,
             ..Progress::default()
         };
     }

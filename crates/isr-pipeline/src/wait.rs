@@ -48,8 +48,9 @@ impl Awaited {
     }
 }
 
-/// Waits until a revalidation has come so far, has ended, or `patience` has; answers with the receipt
-/// as it then stands, `None` when it is not known. `edge` is the name of the built-in edge's tier.
+/// Waits until a revalidation has come so far, has ended or is held, or `patience` has ended; answers with the
+/// receipt as it then stands, `None` when it is not known. One that is held does not come further by itself, and
+/// whoever waits may be the one who has to release it. `edge` is the name of the built-in edge's tier.
 ///
 /// # Errors
 ///
@@ -68,7 +69,8 @@ pub async fn await_receipt(
         let Some(receipt) = store.receipt(id).await? else {
             return Ok(None);
         };
-        let ended = receipt.phase.is_final() || awaited.reached(&receipt, edge);
+        let stands = receipt.phase.is_final() || receipt.phase == Phase::Held;
+        let ended = stands || awaited.reached(&receipt, edge);
         let now = clock.now();
         if ended || now >= deadline {
             return Ok(Some(receipt));

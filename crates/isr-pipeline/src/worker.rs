@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) tiers: Vec<TierClient>,
     /// Revalidations that look for their pages at once.
     pub(crate) walks: Semaphore,
+    /// The one that counts very many pages.
+    pub(crate) counts: Semaphore,
 }
 
 impl Shared {
@@ -108,6 +110,7 @@ impl Worker {
                 roll_call: RollCall::default(),
                 tiers,
                 walks: Semaphore::new(WALKS),
+                counts: Semaphore::new(1),
             }),
             dispatchers: Mutex::new(dispatchers),
             outage: Outage::default(),

@@ -51,7 +51,8 @@ impl Desk {
                 Mode::Hard
             } else {
                 Mode::Soft
-            },
+            }
+            .into(),
             warm: random.random_bool(0.3),
             second_purge: second_purge.or(self.net.second_purge()),
             replica_lag: Some(self.net.lag)

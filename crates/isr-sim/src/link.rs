@@ -300,6 +300,7 @@ carry! { self as JobStore:
         lease: Duration = self.net.rules.lease(lease) => lease
     ) -> Vec<Claimed<Receipt>>, claimed;
     cancel(id: &RevalidationId = *id => &id) -> Option<Receipt>;
+    release(id: &RevalidationId = *id => &id) -> Option<Receipt>;
     save(
         claim: &Claim = claim.clone() => &claim,
         receipt: &Receipt = receipt.clone() => &receipt,

@@ -102,7 +102,7 @@ impl World {
             return;
         }
         let options = RevalidateOptions {
-            mode: Mode::Hard,
+            mode: Mode::Hard.into(),
             warm: false,
             replica_lag: Some(self.net.lag).filter(|lag| !lag.is_zero()),
             second_purge: self.net.second_purge(),

@@ -172,6 +172,8 @@ pub(crate) struct QueueView {
     pub(crate) revalidations: u64,
     /// Revalidations that wait for the time they were asked for.
     pub(crate) scheduled: u64,
+    /// Revalidations that concern very many pages and wait until somebody releases them.
+    pub(crate) held: u64,
     /// Single pages not finished.
     pub(crate) pages: u64,
     /// Jobs given up on.
@@ -233,6 +235,7 @@ pub(super) async fn graph(State(admin): Shared) -> Result<Json<GraphView>, Probl
         queue: QueueView {
             revalidations: depth.revalidations,
             scheduled: depth.scheduled,
+            held: depth.held,
             pages: depth.pages,
             dead: depth.dead,
             oldest_due_milliseconds: depth.oldest_due.map(millis),

@@ -32,6 +32,7 @@ use axum::routing::{get, post};
 use edge_isr::SiteHandle;
 use edge_isr::core::{Clock, RevalidateOptions, Revalidator, Secret, Store, Tier, Warmer};
 use edge_isr::edge::EdgeConnector;
+use edge_isr::pipeline::Thresholds;
 
 pub(crate) use self::dead_letters::{DeadLetterList, DeadLetterView, ReplayAnswer, ReplayRequest};
 pub(crate) use self::lookup::{BoundTagView, GraphView, PageView, SenderView, TagSize, TagView};
@@ -63,6 +64,8 @@ pub(crate) struct Admin {
     pub(crate) clock: Arc<dyn Clock>,
     /// What a revalidation does when its caller chooses nothing.
     pub(crate) defaults: RevalidateOptions,
+    /// Above how many pages a revalidation is held, or softened.
+    pub(crate) thresholds: Thresholds,
     /// How long after its last byte a response may still be stored by a tier.
     pub(crate) settling_time: Duration,
     /// What callers must know; `None` lets everybody in who can reach the listener.
@@ -89,6 +92,7 @@ impl Admin {
             pages: SitePages::new(config.urls.clone(), config.site.hosts.clone()),
             clock: site.clock(),
             defaults: config.revalidate.clone(),
+            thresholds: config.thresholds,
             settling_time: config.settling_time,
             token: None,
             largest_body: config.admin.largest_body,
@@ -127,6 +131,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
             "/v1/receipts/{id}",
             get(receipts::one).delete(receipts::cancel),
         )
+        .route("/v1/revalidations/{id}/release", post(receipts::release))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/replay", post(dead_letters::replay))
         .route("/v1/openapi.json", get(openapi::serve))

@@ -29,6 +29,7 @@ use super::{bind, dead_letters, health, lookup, page_history, receipts, revalida
         receipts::list,
         receipts::one,
         receipts::cancel,
+        receipts::release,
         dead_letters::list,
         dead_letters::replay,
         health::alive,

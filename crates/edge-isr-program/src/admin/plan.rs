@@ -1,6 +1,6 @@
 //! What a revalidation would do, found out without doing it.
 
-use edge_isr::core::{StoreError, Targets};
+use edge_isr::core::{RevalidateOptions, StoreError, Targets};
 use edge_isr::pipeline::{self, Plan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,6 +21,12 @@ pub(crate) struct PlanView {
     pub(crate) some: Vec<String>,
     /// What each tier would be called with, nearest the origin first.
     pub(crate) tiers: Vec<TierPlan>,
+    /// It would be held until somebody releases it, since it concerns more pages than this; nothing where it
+    /// would not.
+    pub(crate) held_above: Option<u64>,
+    /// Tiers that can would be purged softly although the configured mode is hard, since it concerns more
+    /// pages than this; nothing where it would be carried out as it stands.
+    pub(crate) softened_above: Option<u64>,
 }
 
 /// What a tier would be called with.
@@ -45,14 +51,26 @@ pub(crate) struct TierPlan {
     pub(crate) impossible: Option<String>,
 }
 
-/// Finds out what a revalidation of these targets would do.
+/// Finds out what a revalidation of these targets with these options would do.
 ///
 /// # Errors
 ///
 /// Whatever the store answers.
-pub(super) async fn plan(admin: &Admin, targets: &Targets) -> Result<PlanView, StoreError> {
+pub(super) async fn plan(
+    admin: &Admin,
+    targets: &Targets,
+    options: &RevalidateOptions,
+) -> Result<PlanView, StoreError> {
     let plan = pipeline::plan(&*admin.store, &admin.tiers, targets, LISTED).await?;
-    Ok(PlanView::from(plan))
+    let pages = plan.pages;
+    let exceeded = |above: &u64| pages > *above;
+    // Whoever carries it out has a crawler.
+    let apply = admin.thresholds.applying(options, &admin.tiers, true);
+    Ok(PlanView {
+        held_above: apply.hold.filter(exceeded),
+        softened_above: apply.soften.filter(exceeded),
+        ..PlanView::from(plan)
+    })
 }
 
 impl From<Plan> for PlanView {
@@ -62,6 +80,8 @@ impl From<Plan> for PlanView {
             more: plan.more,
             some: plan.some.iter().map(ToString::to_string).collect(),
             tiers: plan.tiers.into_iter().map(TierPlan::from).collect(),
+            held_above: None,
+            softened_above: None,
         }
     }
 }

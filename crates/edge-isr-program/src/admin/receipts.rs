@@ -34,7 +34,7 @@ pub(super) struct Listing {
     limit: Option<usize>,
     /// Where to go on: `next` of the list before.
     after: Option<String>,
-    /// At one of these phases, with commas in between: `queued`, `scheduled`, `purging`, `warming`,
+    /// At one of these phases, with commas in between: `queued`, `scheduled`, `held`, `purging`, `warming`,
     /// `settling`, `done`, `failed`, `cancelled`.
     phase: Option<String>,
     /// Settled, or not.
@@ -156,8 +156,8 @@ pub(super) struct Waiting {
     params(("id" = String, Path, description = "The revalidation's name"), Waiting),
     responses(
         (status = 200, description = "Its receipt; what was waited for has come about", body = ReceiptView),
-        (status = 202, description = "Its receipt; what was waited for has not come about, and may never, \
-         when the phase is `failed` or `cancelled`", body = ReceiptView),
+        (status = 202, description = "Its receipt; what was waited for has not come about, and will not by \
+         itself when the phase is `held`, `failed` or `cancelled`", body = ReceiptView),
         (status = 404, description = "It is not known, or no longer", body = Problem),
         (status = 422, description = "The id or a parameter is malformed", body = Problem),
         (status = 503, description = "The store is away", body = Problem),
@@ -192,13 +192,17 @@ fn show(receipt: &Receipt) -> Response {
     Json(ReceiptView::from(receipt)).into_response()
 }
 
-/// Calls a scheduled revalidation off, as long as it has not begun.
+/// Calls a scheduled revalidation off, as long as it has not begun, or one that is held.
+///
+/// Of one that was held, the generations have moved, and stay so: the built-in edge and the layer count what
+/// it concerns as superseded. Only the calls of tiers and the warm-up are called off, so tiers that were not
+/// purged may keep what they have until its lifetime ends.
 #[utoipa::path(delete, path = "/v1/receipts/{id}", tag = "revalidations",
     params(("id" = String, Path, description = "The revalidation's name")),
     responses(
         (status = 200, description = "It is called off, now or before: its phase is `cancelled`", body = ReceiptView),
         (status = 404, description = "It is not known, or no longer", body = Problem),
-        (status = 409, description = "It has begun, or was never scheduled: `phase` says what it is at",
+        (status = 409, description = "It has begun, or was never scheduled or held: `phase` says what it is at",
          body = Problem),
         (status = 422, description = "The id is malformed", body = Problem),
         (status = 503, description = "The store is away", body = Problem),
@@ -216,12 +220,44 @@ pub(super) async fn cancel(
     }
     let phase = receipt.phase.as_str();
     let detail = format!(
-        "{id} cannot be called off, it is {phase}: only what is scheduled can, until its time has come"
+        "{id} cannot be called off, it is {phase}: only what is scheduled can, until its time has come, and \
+         what is held"
     );
-    Err(Problem {
-        phase: Some(phase.to_owned()),
+    Err(at_another_phase(&receipt, detail))
+}
+
+/// Lets a revalidation go on that is held since it concerns very many pages.
+#[utoipa::path(post, path = "/v1/revalidations/{id}/release", tag = "revalidations",
+    params(("id" = String, Path, description = "The revalidation's name")),
+    responses(
+        (status = 200, description = "It goes on: it is released, now or before", body = ReceiptView),
+        (status = 404, description = "It is not known, or no longer", body = Problem),
+        (status = 409, description = "It is not held, and never was, or it was called off: `phase` says what it \
+         is at", body = Problem),
+        (status = 422, description = "The id is malformed", body = Problem),
+        (status = 503, description = "The store is away", body = Problem),
+    ))]
+pub(super) async fn release(
+    State(admin): Shared,
+    Segment(text): Segment,
+) -> Result<Json<ReceiptView>, Problem> {
+    let id = read_id(&text)?;
+    let Some(receipt) = admin.store.release(&id).await? else {
+        return Err(unknown(&id));
+    };
+    if receipt.held.is_some_and(|held| held.released) {
+        return Ok(Json(ReceiptView::from(&receipt)));
+    }
+    let phase = receipt.phase.as_str();
+    let detail = format!("{id} cannot be released, it is {phase}: only what is held can");
+    Err(at_another_phase(&receipt, detail))
+}
+
+fn at_another_phase(receipt: &Receipt, detail: String) -> Problem {
+    Problem {
+        phase: Some(receipt.phase.as_str().to_owned()),
         ..Problem::new(StatusCode::CONFLICT, detail)
-    })
+    }
 }
 
 fn read_id(text: &str) -> Result<RevalidationId, Problem> {

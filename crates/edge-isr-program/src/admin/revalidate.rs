@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use edge_isr::core::{
-    Receipt, RevalidateOptions, RevalidationId, Source, StoreError, Target, Targets, Timestamp,
+    Mode, Receipt, RevalidateOptions, RevalidationId, Source, StoreError, Target, Targets,
+    Timestamp,
 };
 use edge_isr::pipeline::{Awaited, await_receipt};
 use http::StatusCode;
@@ -41,7 +42,8 @@ pub(crate) struct RevalidateRequest {
     pub(crate) hosts: Vec<String>,
     /// Every page of the site. Cannot be combined with other targets.
     pub(crate) everything: bool,
-    /// How copies are treated. Default: as configured.
+    /// How copies are treated. Default: as configured (`revalidate.mode`); that default alone may be carried
+    /// out more softly where very many pages are concerned (`revalidate.soft_above`).
     pub(crate) mode: Option<ModeView>,
     /// Whether pages are warmed after the purge. Default: as configured.
     pub(crate) warm: Option<bool>,
@@ -49,6 +51,9 @@ pub(crate) struct RevalidateRequest {
     /// clock: nothing happens before it, and then everything as if it were asked for at that moment. A
     /// time that has passed is now. Default: now.
     pub(crate) at: Option<String>,
+    /// Whether it may be held until somebody releases it, where it concerns more pages than
+    /// `revalidate.hold_above`. Default: true.
+    pub(crate) hold: Option<bool>,
     /// What to wait for before answering.
     pub(crate) wait: Wait,
     /// How long to wait, in seconds: at most 600. Default: 30.
@@ -128,7 +133,8 @@ pub(crate) enum RevalidateAnswer {
     responses(
         (status = 200, description = "What was waited for has come about; or the plan of a dry run",
          body = RevalidateAnswer),
-        (status = 202, description = "Stored durably, and not as far yet as was asked for",
+        (status = 202, description = "Stored durably, and not as far yet as was asked for; a wait ends at \
+         once when the phase is `held`, `failed` or `cancelled`",
          body = RevalidateAnswer),
         (status = 409, description = "The id is that of another revalidation; nothing was stored", body = Problem),
         (status = 422, description = "An item is malformed, or the time is too far ahead; nothing was applied", body = Problem),
@@ -142,16 +148,17 @@ pub(super) async fn revalidate(
     Body(request): Body<RevalidateRequest>,
 ) -> Result<Response, Problem> {
     let Read { targets, id, at } = read(&admin, &request)?;
-    if request.dry_run {
-        let plan = plan(&admin, &targets).await?;
-        return Ok(Json(RevalidateAnswer::Plan(plan)).into_response());
-    }
     let options = RevalidateOptions {
-        mode: request.mode.map_or(admin.defaults.mode, Into::into),
+        mode: (request.mode).map_or(admin.defaults.mode, |mode| Mode::from(mode).into()),
         warm: request.warm.unwrap_or(admin.defaults.warm),
         at,
+        hold: request.hold.unwrap_or(admin.defaults.hold),
         ..admin.defaults.clone()
     };
+    if request.dry_run {
+        let plan = plan(&admin, &targets, &options).await?;
+        return Ok(Json(RevalidateAnswer::Plan(plan)).into_response());
+    }
     let mut receipt = Receipt::new(targets, options, request.source.into());
     if let Some(id) = id {
         receipt = receipt.with_id(id);

@@ -2,6 +2,7 @@
 
 mod binding;
 mod histories;
+mod holding;
 mod listing;
 mod looking_up;
 mod refusals;
@@ -19,7 +20,7 @@ use edge_isr::core::{
     SiteOrigin, Store, StoreError, Tier, UrlRules, WarmOutcome, WarmRequest, Warmer,
 };
 use edge_isr::graph::{MemoryOptions, MemoryStore};
-use edge_isr::pipeline::TokioClock;
+use edge_isr::pipeline::{Thresholds, TokioClock};
 use isr_testkit::HandClock;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -65,7 +66,7 @@ impl ByUrl {
     fn new() -> Self {
         let hundred = std::num::NonZeroUsize::new(100).expect("it is not zero");
         Self(Capabilities {
-            url: Some(Ability::UNLIMITED.in_batches_of(hundred)),
+            url: Some(Ability::UNLIMITED.in_batches_of(hundred).soft()),
             ..Capabilities::default()
         })
     }
@@ -124,8 +125,25 @@ impl Api {
         Self::over(store, clock, token).await
     }
 
+    /// One that is otherwise than others in what `change` does.
+    async fn start_that(change: impl FnOnce(&mut Admin)) -> Self {
+        let clock = HandClock::new();
+        let options = MemoryOptions::default();
+        let store = Arc::new(MemoryStore::new(Arc::new(clock.clone()), options));
+        Self::of(store, clock, None, change).await
+    }
+
     async fn over(store: Arc<dyn Store>, clock: HandClock, token: Option<&'static str>) -> Self {
-        let admin = Admin {
+        Self::of(store, clock, token, |_| {}).await
+    }
+
+    async fn of(
+        store: Arc<dyn Store>,
+        clock: HandClock,
+        token: Option<&'static str>,
+        change: impl FnOnce(&mut Admin),
+    ) -> Self {
+        let mut admin = Admin {
             store: Arc::clone(&store),
             revalidator: Arc::new(Accepts(Arc::clone(&store))),
             warmer: Arc::new(SaysWarm),
@@ -137,12 +155,14 @@ impl Api {
             ),
             clock: Arc::new(TokioClock::new()),
             defaults: RevalidateOptions::default(),
+            thresholds: Thresholds::default(),
             settling_time: Duration::from_secs(2),
             token: token.map(Secret::new),
             largest_body: 64 * 1024,
             metrics: Box::new(|| "edge_isr_up 1\n".into()),
             heard_from_store: Box::new(|| true),
         };
+        change(&mut admin);
         let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
             .await
             .unwrap();

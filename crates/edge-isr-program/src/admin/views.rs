@@ -71,9 +71,14 @@ pub(crate) struct ReceiptView {
     pub(crate) made: Option<String>,
     /// The time that was asked for, where one was: nothing of it happens before.
     pub(crate) at: Option<String>,
-    /// What it is at: `queued`, `scheduled`, `purging`, `warming`, `settling`, `done`, `failed` or
+    /// What it is at: `queued`, `scheduled`, `held`, `purging`, `warming`, `settling`, `done`, `failed` or
     /// `cancelled`.
     pub(crate) phase: String,
+    /// Why it is held, or was; nothing where it never was.
+    pub(crate) held: Option<HeldView>,
+    /// It concerned more pages than this, so tiers that can are purged softly although the configured mode is
+    /// hard; nothing where it is carried out as it stands.
+    pub(crate) softened_above: Option<u64>,
     /// Whether nothing made from older data can appear on any tier any more.
     pub(crate) settled: bool,
     /// Every tier, nearest the origin first. Empty until a worker has begun.
@@ -84,6 +89,15 @@ pub(crate) struct ReceiptView {
     pub(crate) failures: u32,
     /// What went wrong last, as long as it stands in the way.
     pub(crate) error: Option<String>,
+}
+
+/// Why a revalidation is held, or was.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct HeldView {
+    /// It concerns more pages than this (`revalidate.hold_above`).
+    pub(crate) above: u64,
+    /// Whether somebody has released it.
+    pub(crate) released: bool,
 }
 
 /// What one tier has done for a revalidation.
@@ -163,11 +177,16 @@ impl From<&Receipt> for ReceiptView {
         Self {
             id: receipt.id.to_string(),
             targets: receipt.targets.iter().map(TargetView::from).collect(),
-            mode: receipt.options.mode.into(),
+            mode: receipt.options.mode.mode().into(),
             source: receipt.source.as_str().to_owned(),
             made: receipt.made.map(String::from),
             at: receipt.options.at.map(String::from),
             phase: receipt.phase.as_str().to_owned(),
+            held: receipt.held.map(|held| HeldView {
+                above: held.above,
+                released: held.released,
+            }),
+            softened_above: receipt.softened_above,
             settled: receipt.settled,
             tiers: receipt.tiers.iter().map(TierView::from).collect(),
             warm: WarmView {

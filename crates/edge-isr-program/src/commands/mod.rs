@@ -8,6 +8,7 @@ mod graph;
 mod openapi;
 mod purge;
 mod receipts;
+mod release;
 mod revalidate;
 mod serve;
 mod status;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Worker(arguments) => worker::run(arguments, file, output).await,
         Command::Demo(arguments) => demo::run(arguments, output).await,
         Command::Revalidate(arguments) => revalidate::run(arguments, file, output).await,
+        Command::Release(arguments) => release::run(arguments, file, output).await,
         Command::Purge(arguments) => purge::run(arguments, file, output).await,
         Command::Warm(arguments) => warm::run(arguments, file, output).await,
         Command::Status(arguments) => status::run(arguments, file, output).await,

@@ -17,6 +17,7 @@ pub(super) async fn run(
         urls: arguments.urls.clone(),
         mode: Some(ModeView::Hard),
         warm: Some(false),
+        hold: arguments.hold.asked(),
         ..RevalidateRequest::default()
     };
     let client = Client::new(&arguments.server, file, output).await?;

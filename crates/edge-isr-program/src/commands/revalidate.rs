@@ -37,6 +37,7 @@ pub(super) async fn run(
         everything: arguments.everything,
         mode: arguments.hard.then_some(ModeView::Hard),
         at: arguments.at.clone(),
+        hold: arguments.hold.asked(),
         dry_run: arguments.dry_run,
         ..RevalidateRequest::default()
     };
@@ -110,6 +111,12 @@ pub(super) fn verdict(receipt: &ReceiptView, late: Option<u64>) -> Result<(), Fa
         ));
     }
     match late {
+        Some(_) if receipt.phase == "held" => Err(Failure::Asked(format!(
+            "it is held{}: `edge-isr release {id}` lets it go on, `edge-isr revalidate --cancel {id}` calls its \
+             purges and warm-ups off",
+            render::why_held(receipt),
+            id = receipt.id,
+        ))),
         Some(seconds) => Err(Failure::Asked(format!(
             "it has not come so far within {seconds} s, and goes on: status --receipt {}",
             receipt.id

@@ -110,6 +110,9 @@ fn why_not_anew(history: &PageHistoryView) -> String {
         }
         (Some(_), _) => "a worker is to purge and warm it: see below",
         (None, Some("queued")) => "no worker has begun the newest of them: does one run?",
+        (None, Some("held")) => {
+            "the newest of them is held, and nothing is warmed until it is released: edge-isr release"
+        }
         (None, Some("failed")) => {
             "the newest of them was given up on: edge-isr dead-letters replay"
         }

@@ -371,3 +371,62 @@ async fn what_is_scheduled_is_seen_and_called_off_from_the_command_line() {
     assert!(late.errors().contains("cannot be called off"));
     assert_eq!(serving.terminate().await, Some(0));
 }
+
+#[tokio::test]
+async fn what_concerns_many_pages_is_held_and_released_from_the_command_line() {
+    let place = Place::before(&origin().await, "[revalidate]\nhold_above = 0\n");
+    let serving = place.serve(&[]).await;
+    let run = async |arguments: &[&str]| {
+        let arguments = [arguments, &["--server", &serving.admin]].concat();
+        place.run(&arguments).await
+    };
+    serving.visit("/a").await;
+    let dry = run(&["revalidate", "page:a", "--dry-run"]).await;
+    assert!(dry.text().contains("would be held"), "{}", dry.text());
+    let waited = run(&["revalidate", "page:a", "--wait"]).await;
+    assert_eq!(waited.status(), 1, "{}", waited.text());
+    let error = waited.errors();
+    assert!(
+        error.contains("more than 0 pages: `edge-isr release"),
+        "{error}"
+    );
+    let exempt = run(&["revalidate", "page:a", "--no-hold", "--wait"]).await;
+    assert_eq!(exempt.status(), 0, "{}", exempt.errors());
+    let edges = run(&["revalidate", "page:a", "--wait-edges"]).await;
+    assert_eq!(edges.status(), 0, "{}", edges.errors());
+
+    let list = run(&["receipts", "--phase", "held", "--json"]).await.json();
+    let ids: Vec<String> = list["receipts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 2, "{list}");
+    let cancelled = run(&["revalidate", "--cancel", &ids[0]]).await;
+    assert!(
+        cancelled.text().contains("cancelled"),
+        "{}",
+        cancelled.text()
+    );
+    let refused = run(&["release", &ids[0], &ids[1]]).await;
+    assert_eq!(refused.status(), 1);
+    assert!(
+        refused.errors().contains("it is cancelled"),
+        "{}",
+        refused.errors()
+    );
+    assert!(refused.text().contains(&format!("{} goes on", ids[1])));
+    let done = run(&["status", "--receipt", &ids[1], "--wait=done"]).await;
+    assert_eq!(done.status(), 0, "{}", done.errors());
+
+    run(&["revalidate", "page:a", "--wait"]).await;
+    let all = run(&["release", "--all"]).await;
+    assert!(all.text().contains("goes on"), "{}", all.text());
+    let none = run(&["release", "--all"]).await;
+    assert!(
+        none.text().contains("no revalidation was held"),
+        "{}",
+        none.text()
+    );
+}

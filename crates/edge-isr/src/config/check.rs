@@ -6,8 +6,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::HeaderValue;
-use isr_core::{QueryFilter, RevalidateOptions, SiteOrigin, UrlRules, WarmupKey, build_tag};
+use isr_core::{
+    ModeChoice, QueryFilter, RevalidateOptions, SiteOrigin, UrlRules, WarmupKey, build_tag,
+};
 use isr_edge::ServeOptions;
+use isr_pipeline::Thresholds;
 
 use super::model::{
     AdminConfig, Config, ListenConfig, RuleConfig, SiteConfig, WarmConfig, WorkerConfig,
@@ -44,6 +47,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, Vec<KeyFault>> {
         rules: rules(&raw.rule, &mut faults),
         urls: urls(&raw.urls, &mut faults),
         revalidate,
+        thresholds: thresholds(&raw.revalidate, &mut faults),
         settling_time: faults.within(
             "revalidate.settling_time",
             raw.revalidate.settling_time,
@@ -266,11 +270,29 @@ fn revalidate(raw: &raw::Revalidate) -> RevalidateOptions {
         .map(|span| span.0)
         .filter(|delay| !delay.is_zero());
     RevalidateOptions {
-        mode,
+        mode: ModeChoice::usual(mode),
         warm: raw.warm,
         second_purge,
         ..RevalidateOptions::default()
     }
+}
+
+fn thresholds(raw: &raw::Revalidate, faults: &mut Faults) -> Thresholds {
+    let mut within = |key: &str, given: Option<u64>| {
+        let key = format!("revalidate.{key}");
+        given.map(|pages| faults.number(&key, pages, 0..=Thresholds::MOST))
+    };
+    let (hold, soften) = (
+        within("hold_above", raw.hold_above),
+        within("soft_above", raw.soft_above),
+    );
+    if soften.is_some() && raw.mode == raw::Mode::Soft {
+        faults.push(
+            "revalidate.soft_above",
+            "changes nothing, since `revalidate.mode` is \"soft\": leave it out, or set that to \"hard\"",
+        );
+    }
+    Thresholds { hold, soften }
 }
 
 fn warm(raw: &raw::Warm, faults: &mut Faults) -> WarmConfig {

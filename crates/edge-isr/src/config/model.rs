@@ -10,7 +10,7 @@ use isr_core::{
     TagHeader, UrlRules, WarmupKey,
 };
 use isr_edge::{HttpOriginOptions, IpNet, ServeOptions, UnknownHost};
-use isr_pipeline::OnHistoryLost;
+use isr_pipeline::{OnHistoryLost, Thresholds};
 use isr_tower::IsrOptions;
 
 use crate::connectors::Section;
@@ -39,6 +39,8 @@ pub struct Config {
     pub urls: UrlRules,
     /// What a revalidation does when its caller chooses nothing.
     pub revalidate: RevalidateOptions,
+    /// Above how many pages a revalidation is held until somebody releases it, or carried out soft.
+    pub thresholds: Thresholds,
     /// How long after its last byte a response may still be stored by a tier: a page bound without a
     /// generation is purged again after it.
     pub settling_time: Duration,

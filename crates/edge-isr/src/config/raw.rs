@@ -110,6 +110,8 @@ pub(super) struct Revalidate {
     pub(super) mode: Mode,
     pub(super) warm: bool,
     pub(super) second_purge: Option<Span>,
+    pub(super) hold_above: Option<u64>,
+    pub(super) soft_above: Option<u64>,
     pub(super) settling_time: Span,
     pub(super) coalesce: Span,
 }
@@ -120,6 +122,8 @@ impl Default for Revalidate {
             mode: Mode::Soft,
             warm: true,
             second_purge: None,
+            hold_above: None,
+            soft_above: None,
             settling_time: Span::seconds(2),
             coalesce: Span::millis(100),
         }

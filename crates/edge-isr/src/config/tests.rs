@@ -304,6 +304,10 @@ fn values_that_make_no_sense_together_are_refused() {
             "[urls]\nquery_allow = [\"a=b\"]\n",
             "query parameter `a=b` cannot be matched",
         ),
+        (
+            "[revalidate]\nsoft_above = 5\n",
+            "changes nothing, since `revalidate.mode` is \"soft\"",
+        ),
         ("[site]\norigin = \"127.0.0.1:3000\"\n", "is not absolute"),
         ("[site]\nname = \"My Site\"\n", "has to be 1 to 64"),
         ("[admin]\ntoken = \"short\"\n", "fewer than 16 bytes"),

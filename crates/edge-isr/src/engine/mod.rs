@@ -274,14 +274,27 @@ impl Engine {
         Ok(self.intake.revalidate(receipt).await?)
     }
 
-    /// Calls a revalidation off that was asked for at a time to come, and answers with its receipt: its
-    /// phase is `cancelled`, or whatever it is at when it has begun before. `None` when it is not known.
+    /// Calls a revalidation off that was asked for at a time to come, or is held, and answers with its
+    /// receipt: its phase is `cancelled`, or whatever it is at when it has begun before. `None` when it is not
+    /// known. The generations of one that was held have moved, and stay so: only the calls of tiers and the
+    /// warm-up are called off, and tiers may keep what they have until its lifetime ends.
     ///
     /// # Errors
     ///
     /// Whatever the store answers.
     pub async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
         self.store().cancel(id).await
+    }
+
+    /// Lets a revalidation go on that is held since it concerns more pages than the configuration lets go on
+    /// by themselves, and answers with its receipt: its phase is `queued`, or whatever it is at when it was
+    /// not held. `None` when it is not known.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store answers.
+    pub async fn release(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        self.store().release(id).await
     }
 
     /// What has happened to a page, with the newest `most` revalidations that concerned it: why it is stale,

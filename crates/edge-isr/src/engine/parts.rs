@@ -88,6 +88,7 @@ pub(super) fn worker_options(config: &Config) -> WorkerOptions {
         concurrency: usize::from(config.worker.concurrency.get()),
         coalesce: config.coalesce,
         second_purge: config.revalidate.second_purge,
+        thresholds: config.thresholds,
         lease: config.worker.lease,
         idle_poll: config.worker.poll,
         attempts: config.worker.attempts.get(),

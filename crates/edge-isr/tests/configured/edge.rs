@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use edge_isr::core::{Mode, PageUrl, ReceiptFilter, RevalidateOptions, Source, Tag, tag};
+use edge_isr::core::{
+    Mode, ModeChoice, PageUrl, ReceiptFilter, RevalidateOptions, Source, Tag, tag,
+};
 use edge_isr::edge::{Peer, RequestBody};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -95,8 +97,8 @@ async fn purges_and_writes_do_what_is_configured_of_revalidations() {
     assert_eq!(receipts.len(), 2);
     for receipt in receipts {
         let mode = match receipt.source {
-            Source::PurgeRequest => Mode::Soft,
-            _ => Mode::Hard,
+            Source::PurgeRequest => ModeChoice::chosen(Mode::Soft),
+            _ => ModeChoice::usual(Mode::Hard),
         };
         let expected = RevalidateOptions {
             mode,

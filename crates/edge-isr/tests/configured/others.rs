@@ -131,6 +131,31 @@ async fn a_revalidation_waits_for_its_time_unless_it_is_called_off() {
     assert!(too_far, "{far:?}");
 }
 
+/// The edge is the only tier, so what is held is the warm-up.
+#[tokio::test]
+async fn a_revalidation_of_many_pages_is_held_until_it_is_released() {
+    let engine = engine("[store]\nkind = \"memory\"\n[revalidate]\nhold_above = 1\n").await;
+    let of_pages = |paths: &[&str]| {
+        let url = |path: &&str| PageUrl::parse(&format!("http://a.example{path}")).unwrap();
+        Targets::new(paths.iter().map(url).map(Target::Url)).unwrap()
+    };
+    let one = engine.revalidate_targets(of_pages(&["/1"])).await.unwrap();
+    let done = engine.wait(&one.id, Awaited::Done, PATIENCE).await;
+    assert_eq!(done.unwrap().unwrap().phase, Phase::Done);
+    let two = of_pages(&["/1", "/2"]);
+    let made = engine.revalidate_targets(two).await.unwrap();
+    let held = engine.wait(&made.id, Awaited::Settled, PATIENCE).await;
+    let held = held.unwrap().unwrap();
+    assert_eq!(
+        (held.phase, held.held.map(|held| held.above)),
+        (Phase::Held, Some(1))
+    );
+    let released = engine.release(&made.id).await.unwrap().unwrap();
+    assert_eq!(released.phase, Phase::Queued);
+    let done = engine.wait(&made.id, Awaited::Done, PATIENCE).await;
+    assert_eq!(done.unwrap().unwrap().phase, Phase::Done);
+}
+
 #[tokio::test]
 async fn receipts_are_kept_for_as_long_as_is_configured() {
     for kind in ["memory", "redis"] {

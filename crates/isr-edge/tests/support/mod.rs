@@ -285,7 +285,7 @@ impl Site {
     pub(crate) async fn revalidate(&self, tag: &str, mode: Mode) {
         let targets = Targets::new([Target::Tag(Tag::new(tag).unwrap())]).unwrap();
         let options = RevalidateOptions {
-            mode,
+            mode: mode.into(),
             ..RevalidateOptions::default()
         };
         let receipt = Receipt::new(targets, options, Source::Api);
@@ -296,7 +296,7 @@ impl Site {
     pub(crate) async fn revalidate_elsewhere(&self, tag: &str, mode: Mode) {
         let targets = Targets::new([Target::Tag(Tag::new(tag).unwrap())]).unwrap();
         let options = RevalidateOptions {
-            mode,
+            mode: mode.into(),
             ..RevalidateOptions::default()
         };
         self.store

@@ -42,7 +42,7 @@ impl State {
     }
 
     fn count(&mut self, receipt: &Receipt, partition: Partition) -> u64 {
-        let mode = receipt.options.mode;
+        let mode = receipt.options.mode.mode();
         self.graph
             .invalidate(partition, receipt.id, &receipt.targets, mode)
     }

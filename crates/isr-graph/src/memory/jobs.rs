@@ -1,6 +1,6 @@
 //! The queue of revalidations and pages, and the receipts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use isr_core::{
@@ -33,6 +33,8 @@ pub(super) struct Jobs {
     revalidations: Queue<RevalidationId>,
     /// What is to begin, by its time.
     scheduled: BTreeSet<(Timestamp, RevalidationId)>,
+    /// What waits until somebody releases it.
+    held: HashSet<RevalidationId>,
     receipts: HashMap<RevalidationId, Kept>,
     /// The receipts in the order in which they were made; their names say nothing about that.
     made: BTreeMap<u64, RevalidationId>,
@@ -47,6 +49,7 @@ impl Jobs {
             keep,
             revalidations: Queue::default(),
             scheduled: BTreeSet::new(),
+            held: HashSet::new(),
             receipts: HashMap::new(),
             made: BTreeMap::new(),
             sequence: 0,
@@ -55,7 +58,7 @@ impl Jobs {
     }
 
     pub(super) fn require_room(&self) -> Result<(), StoreError> {
-        self.require(self.revalidations.len() + self.scheduled.len() + 1)
+        self.require(self.revalidations.len() + self.scheduled.len() + self.held.len() + 1)
     }
 
     pub(super) fn require_page_room(&self, pages: usize) -> Result<(), StoreError> {
@@ -117,9 +120,19 @@ impl Jobs {
     pub(super) fn cancel(&mut self, id: &RevalidationId, now: Duration) -> Option<Receipt> {
         let kept = self.receipts.get_mut(id)?;
         let entry = kept.receipt.options.at.map(|at| (at, *id));
-        if entry.is_some_and(|entry| self.scheduled.remove(&entry)) {
+        if entry.is_some_and(|entry| self.scheduled.remove(&entry)) || self.held.remove(id) {
             kept.receipt.phase = Phase::Cancelled;
             kept.finished = Some(now);
+        }
+        Some(kept.receipt.clone())
+    }
+
+    pub(super) fn release(&mut self, id: &RevalidationId, now: Duration) -> Option<Receipt> {
+        let kept = self.receipts.get_mut(id)?;
+        if self.held.remove(id) {
+            kept.receipt = kept.receipt.clone().released();
+            self.revalidations
+                .push(&id.to_string(), *id, now, now, |_, new| new);
         }
         Some(kept.receipt.clone())
     }
@@ -168,6 +181,13 @@ impl Jobs {
         let given_up = (*how == Leave::Dead).then_some(now);
         let held = match how {
             Leave::Done => self.revalidations.finish(job, token),
+            Leave::Held => {
+                let mine = self.revalidations.finish(job, token);
+                if mine {
+                    self.held.insert(receipt.id);
+                }
+                mine
+            }
             Leave::Later { delay, failed } => {
                 let due = now + *delay;
                 self.revalidations.put_off(job, token, due, *failed)
@@ -362,6 +382,7 @@ impl Jobs {
         QueueDepth {
             revalidations: self.revalidations.len() as u64,
             scheduled: self.scheduled.len() as u64,
+            held: self.held.len() as u64,
             pages: self.pages.len() as u64,
             dead: dead as u64,
             oldest_due: self

@@ -299,6 +299,10 @@ impl JobStore for MemoryStore {
         Ok(self.with(|state, now| state.jobs.cancel(id, now)))
     }
 
+    async fn release(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.with(|state, now| state.jobs.release(id, now)))
+    }
+
     async fn save(
         &self,
         claim: &Claim,

@@ -30,8 +30,8 @@ pub(super) const REVALIDATIONS: &str = "r";
 /// Key, work, attempt, token, and of a revalidation its numbers and when it was made.
 type Taken = (String, String, u32, u64, String, u64);
 /// Revalidations, pages, dead jobs, milliseconds that the oldest has been due, outstanding pages, scheduled
-/// revalidations.
-type Depths = (u64, u64, u64, i64, u64, u64);
+/// revalidations, held ones.
+type Depths = (u64, u64, u64, i64, u64, u64, u64);
 
 impl RedisStore {
     /// Whether scheduled revalidations are due, and the jobs that were taken.
@@ -171,6 +171,10 @@ impl JobStore for RedisStore {
         self.call_off(id).await
     }
 
+    async fn release(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        self.let_go(id).await
+    }
+
     async fn save(
         &self,
         claim: &Claim,
@@ -192,6 +196,7 @@ impl JobStore for RedisStore {
                 failed: true,
             } => ("failed", *delay),
             Leave::Dead => ("dead", Duration::ZERO),
+            Leave::Held => ("held", Duration::ZERO),
         };
         self.save_as(claim, receipt, how, delay).await
     }
@@ -363,9 +368,10 @@ impl JobStore for RedisStore {
 
     async fn depth(&self) -> Result<QueueDepth, StoreError> {
         let mut total = QueueDepth::default();
-        for (revalidations, pages, dead, oldest, _, scheduled) in self.depths(|_| 0).await? {
+        for (revalidations, pages, dead, oldest, _, scheduled, held) in self.depths(|_| 0).await? {
             total.revalidations += revalidations;
             total.scheduled += scheduled;
+            total.held += held;
             total.pages += pages;
             total.dead += dead;
             let oldest = u64::try_from(oldest).ok().map(Duration::from_millis);

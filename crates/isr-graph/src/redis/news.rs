@@ -27,7 +27,7 @@ impl Entry {
     pub(super) fn of(receipt: &Receipt) -> Result<String, StoreError> {
         let entry = Self {
             id: receipt.id,
-            mode: receipt.options.mode,
+            mode: receipt.options.mode.mode(),
             targets: receipt.targets.as_slice().to_vec(),
         };
         serde_json::to_string(&entry).map_err(corrupt)

@@ -187,7 +187,7 @@ impl Revalidation {
     fn of(receipt: &Receipt) -> Result<Self, StoreError> {
         Ok(Self {
             id: receipt.id.to_string(),
-            mode: receipt.options.mode.as_str(),
+            mode: receipt.options.mode.mode().as_str(),
             entry: Entry::of(receipt)?,
             targets: receipt.targets.into_iter().map(Target::key).collect(),
         })

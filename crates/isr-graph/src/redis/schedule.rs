@@ -1,4 +1,4 @@
-//! Revalidations that wait for their time.
+//! Revalidations that wait: for their time, or until somebody releases them.
 //!
 //! They are kept at home, by their time, and nobody but a worker who looks for jobs begins them: in the
 //! one step by which a revalidation is made, which takes it out of what is scheduled.
@@ -8,7 +8,7 @@ use isr_core::{Phase, Receipt, RevalidateOptions, RevalidationId, StoreError, Ti
 
 use super::link::Lane;
 use super::revalidate::{Stored, read_receipt, write_receipt};
-use super::scripts::SCHEDULE;
+use super::scripts::{RELEASE, SCHEDULE};
 use super::{HOME, RedisStore, milliseconds};
 use crate::BEGUN_AT_ONCE;
 
@@ -73,7 +73,7 @@ impl RedisStore {
         let Some(known) = super::receipts::one_receipt(self, id).await? else {
             return Ok(None);
         };
-        if known.phase != Phase::Scheduled {
+        if !matches!(known.phase, Phase::Scheduled | Phase::Held) {
             return Ok(Some(known));
         }
         let phase = Phase::Cancelled;
@@ -87,6 +87,26 @@ impl RedisStore {
                     .arg(self.options.keep_receipts.as_secs());
             })
             .await?;
+        self.read_first(&stored)
+    }
+
+    pub(super) async fn let_go(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        let Some(known) = super::receipts::one_receipt(self, id).await? else {
+            return Ok(None);
+        };
+        if known.phase != Phase::Held {
+            return Ok(Some(known));
+        }
+        let text = write_receipt(&known.released())?;
+        let stored: Vec<Stored> = self
+            .run(Lane::Fast, HOME, &RELEASE, |_, command| {
+                command.arg(id.to_string()).arg(&text);
+            })
+            .await?;
+        self.read_first(&stored)
+    }
+
+    fn read_first(&self, stored: &[Stored]) -> Result<Option<Receipt>, StoreError> {
         let read = |stored: &Stored| {
             read_receipt(stored, self.options.partitions).map(|(receipt, _)| receipt)
         };

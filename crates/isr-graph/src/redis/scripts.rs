@@ -26,10 +26,11 @@ impl Lua {
     /// Whether somebody relies on what the script has written once it is answered. What the others write
     /// may be undone: it is only done again then.
     pub(super) fn makes_promises(&self) -> bool {
-        const PROMISES: [&str; 6] = [
+        const PROMISES: [&str; 7] = [
             "BIND",
             "REVALIDATE",
             "SCHEDULE",
+            "RELEASE",
             "COMPLETE",
             "QUEUE_PAGES",
             "SENDERS",
@@ -60,6 +61,7 @@ scripts! {
     COLLECT = "state" "records" "pages" "tags" "collect";
     REVALIDATE = "state" "queue" "receipt" "revalidate";
     SCHEDULE = "state" "receipt" "schedule";
+    RELEASE = "state" "queue" "receipt" "release";
     COMPLETE = "state" "receipt" "complete";
     TIME = "state" "time";
     NEWS = "state" "news";

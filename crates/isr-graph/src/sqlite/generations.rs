@@ -46,7 +46,7 @@ pub(super) fn superseded_by(write: &Write<'_>, bind: &Bind) -> Result<Option<Mod
 pub(super) fn advance(write: &mut Write<'_>, receipt: &Receipt) -> Result<Position, Failure> {
     write.state.number += 1;
     for target in &receipt.targets {
-        mark(write, target, receipt.options.mode)?;
+        mark(write, target, receipt.options.mode.mode())?;
     }
     trim(write)?;
     let number = write.state.number;
@@ -56,7 +56,7 @@ pub(super) fn advance(write: &mut Write<'_>, receipt: &Receipt) -> Result<Positi
         .execute((
             number,
             receipt.id.to_string(),
-            receipt.options.mode.as_str(),
+            receipt.options.mode.mode().as_str(),
             serde_json::to_string(receipt.targets.as_slice())?,
         ))?;
     let remembered = write.options.history.get();

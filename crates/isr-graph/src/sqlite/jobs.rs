@@ -16,7 +16,7 @@ use super::readers::Read;
 use super::receipts::Ended;
 use super::state::micros;
 use super::writer::Write;
-use super::{SqliteStore, claims, dead_letters, queue, receipts, schedule};
+use super::{SqliteStore, claims, dead_letters, held, queue, receipts, schedule};
 
 #[async_trait]
 impl JobStore for SqliteStore {
@@ -37,6 +37,11 @@ impl JobStore for SqliteStore {
     async fn cancel(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
         let id = *id;
         self.write(move |write| schedule::cancel(write, &id)).await
+    }
+
+    async fn release(&self, id: &RevalidationId) -> Result<Option<Receipt>, StoreError> {
+        let id = *id;
+        self.write(move |write| held::release(write, &id)).await
     }
 
     async fn save(
@@ -63,7 +68,7 @@ impl JobStore for SqliteStore {
             let ended = match how {
                 Leave::Done => Ended::Finished,
                 Leave::Dead => Ended::GivenUp,
-                Leave::Later { .. } => Ended::Not,
+                Leave::Later { .. } | Leave::Held => Ended::Not,
             };
             receipts::update(write, &receipt, ended)
         })
@@ -244,6 +249,13 @@ fn leave(
 ) -> Result<bool, Failure> {
     match how {
         Leave::Done => claims::finish(write, Kind::Revalidation, claim),
+        Leave::Held => {
+            let mine = claims::finish(write, Kind::Revalidation, claim)?;
+            if mine {
+                held::add(write, &receipt.id)?;
+            }
+            Ok(mine)
+        }
         Leave::Later { delay, failed } => {
             let due = write.now + micros(*delay);
             claims::put_off(write, Kind::Revalidation, claim, due, *failed)
@@ -308,6 +320,7 @@ fn depth(read: &Read<'_>) -> Result<QueueDepth, Failure> {
     Ok(QueueDepth {
         revalidations: state.revalidations.cast_unsigned(),
         scheduled: state.scheduled.cast_unsigned(),
+        held: state.held.cast_unsigned(),
         pages: state.page_jobs.cast_unsigned(),
         dead: state.dead.cast_unsigned(),
         oldest_due: queue::oldest_due(read)?,

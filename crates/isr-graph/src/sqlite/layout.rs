@@ -98,11 +98,13 @@ CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY NOT NULL, full_at INTEG
     STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scheduled (at INTEGER NOT NULL, receipt TEXT NOT NULL, PRIMARY KEY (at, receipt))
     STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (receipt TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// And columns, which releases that do not know them leave as they are.
-const ADDED_COLUMNS: [(&str, &str, &str); 4] = [
+const ADDED_COLUMNS: [(&str, &str, &str); 5] = [
     ("state", "scheduled", "INTEGER NOT NULL DEFAULT 0"),
+    ("state", "held", "INTEGER NOT NULL DEFAULT 0"),
     // Of a file that was used before, nobody has to be told that it was made.
     ("state", "beginning", "INTEGER NOT NULL DEFAULT 0"),
     ("receipt", "made", "INTEGER"),

@@ -21,6 +21,7 @@ mod gate;
 mod generations;
 mod graph;
 mod group;
+mod held;
 mod job_row;
 mod jobs;
 mod layout;

@@ -15,7 +15,7 @@ use super::writer::Write;
 /// Makes sure that `more` jobs have room.
 pub(super) fn require_room(write: &Write<'_>, kind: Kind, more: usize) -> Result<(), Failure> {
     let waiting = match kind {
-        Kind::Revalidation => write.state.revalidations + write.state.scheduled,
+        Kind::Revalidation => write.state.revalidations + write.state.scheduled + write.state.held,
         Kind::Page => write.state.page_jobs,
     };
     let limit = write.options.queue;

@@ -8,7 +8,7 @@ use super::readers::Read;
 use super::receipts::Ended;
 use super::state::at_most;
 use super::writer::Write;
-use super::{graph, receipts};
+use super::{graph, held, receipts};
 use crate::BEGUN_AT_ONCE;
 
 /// What a time by the store's clock, in microseconds, is for everybody else.
@@ -70,7 +70,7 @@ pub(super) fn begin_due(write: &mut Write<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Calls one off, if it has not begun; says how it stands then.
+/// Calls one off, if it has not begun or is held; says how it stands then.
 pub(super) fn cancel(
     write: &mut Write<'_>,
     id: &RevalidationId,
@@ -78,10 +78,11 @@ pub(super) fn cancel(
     let Some(mut receipt) = receipts::find(write.connection, id)? else {
         return Ok(None);
     };
-    let at = receipt.options.at.map(microseconds);
-    if let Some(at) = at
-        && remove(write, at, &id.to_string())?
-    {
+    let is_scheduled = match receipt.options.at.map(microseconds) {
+        Some(at) => remove(write, at, &id.to_string())?,
+        None => false,
+    };
+    if is_scheduled || held::remove(write, id)? {
         receipt.phase = Phase::Cancelled;
         receipts::update(write, &receipt, Ended::Finished)?;
     }

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) revalidations: i64,
     /// Revalidations whose time has not come.
     pub(super) scheduled: i64,
+    /// Revalidations that wait until somebody releases them.
+    pub(super) held: i64,
     /// Pages that wait or are being worked on.
     pub(super) page_jobs: i64,
     /// Jobs given up on.
@@ -59,7 +61,7 @@ impl State {
         let mut select = connection.prepare_cached(
             "SELECT epoch, number, stale_floor, expired_floor, at_risk, clock_ahead, clock_last, targets, \
              pages, tags, edges, revalidations, page_jobs, dead, tokens, tag_ids, collected, beginning, \
-             scheduled FROM state",
+             scheduled, held FROM state",
         )?;
         let (state, at_risk) = select.query_row([], Self::from_row)?;
         let at_risk = at_risk.as_deref().map(uuid::Uuid::try_parse).transpose();
@@ -90,6 +92,7 @@ impl State {
             collected: row.get(16)?,
             beginning: row.get(17)?,
             scheduled: row.get(18)?,
+            held: row.get(19)?,
         };
         Ok((state, row.get(4)?))
     }
@@ -99,7 +102,7 @@ impl State {
             "UPDATE state SET epoch = ?, number = ?, stale_floor = ?, expired_floor = ?, at_risk = ?, \
              clock_ahead = ?, clock_last = ?, targets = ?, pages = ?, tags = ?, edges = ?, \
              revalidations = ?, page_jobs = ?, dead = ?, tokens = ?, tag_ids = ?, collected = ?, \
-             beginning = ?, scheduled = ?",
+             beginning = ?, scheduled = ?, held = ?",
         )?;
         update.execute(rusqlite::params![
             self.epoch,
@@ -121,6 +124,7 @@ impl State {
             self.collected,
             self.beginning,
             self.scheduled,
+            self.held,
         ])?;
         Ok(())
     }
@@ -217,6 +221,7 @@ mod tests {
             edges: 0,
             revalidations: 0,
             scheduled: 0,
+            held: 0,
             page_jobs: 0,
             dead: 0,
             tokens: 0,

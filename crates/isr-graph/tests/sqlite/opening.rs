@@ -156,6 +156,7 @@ async fn a_file_of_an_earlier_release_gets_what_it_lacks() {
     drop(store);
     let connection = Connection::open(file(&directory)).unwrap();
     let earlier = "DROP TABLE scheduled; ALTER TABLE state DROP COLUMN scheduled; \
+                   DROP TABLE held; ALTER TABLE state DROP COLUMN held; \
                    DROP INDEX receipt_made; ALTER TABLE receipt DROP COLUMN made; \
                    DROP INDEX receipt_given_up; ALTER TABLE receipt DROP COLUMN given_up;";
     connection.execute_batch(earlier).unwrap();

@@ -75,6 +75,11 @@ pub(crate) fn trouble(path: &Path) -> Option<String> {
             "scheduled",
             "SELECT count(*) FROM scheduled JOIN receipt ON receipt.id = scheduled.receipt",
         ),
+        ("held", "SELECT count(*) FROM held"),
+        (
+            "held",
+            "SELECT count(*) FROM held JOIN receipt ON receipt.id = held.receipt",
+        ),
         (
             "page_jobs",
             "SELECT count(*) FROM job WHERE kind = 1 AND error IS NULL",

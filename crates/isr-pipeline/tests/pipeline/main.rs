@@ -4,6 +4,7 @@
 
 mod beginnings;
 mod each_once;
+mod held;
 mod page_histories;
 mod phases;
 mod planning;
@@ -13,4 +14,5 @@ mod replica;
 mod returned;
 mod scheduled;
 mod settling;
+mod softened;
 mod support;

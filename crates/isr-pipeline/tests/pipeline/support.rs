@@ -469,7 +469,7 @@ pub(crate) fn edge() -> Capabilities {
 
 pub(crate) fn hard() -> RevalidateOptions {
     RevalidateOptions {
-        mode: Mode::Hard,
+        mode: Mode::Hard.into(),
         ..RevalidateOptions::default()
     }
 }

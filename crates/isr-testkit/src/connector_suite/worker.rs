@@ -146,7 +146,7 @@ impl World {
             some => Targets::new(some.iter().cloned()).expect("they can be purged together"),
         };
         let options = RevalidateOptions {
-            mode: Mode::Hard,
+            mode: Mode::Hard.into(),
             warm: false,
             ..RevalidateOptions::default()
         };

@@ -58,7 +58,7 @@ fn invalidate() -> impl Strategy<Value = Operation> {
 }
 
 fn claim() -> impl Strategy<Value = Operation> {
-    let kind = prop_oneof![2 => Just(Kind::Pages), 1 => Just(Kind::Revalidations)];
+    let kind = prop_oneof![1 => Just(Kind::Pages), 1 => Just(Kind::Revalidations)];
     (kind, select(&PROCESSES), select(&[1, 2, 9]), lease()).prop_map(
         |(kind, worker, limit, lease)| Operation::Claim {
             kind,
@@ -74,6 +74,8 @@ fn on_claims() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => few((back(), left())).prop_map(Operation::LeavePages),
         3 => (back(), left()).prop_map(|(claim, how)| Operation::Leave { claim, how }),
+        // Most claims are lost soon, so this is that of the newest.
+        4 => Just(Operation::Leave { claim: Back(0), how: Left::Held }),
         1 => (few(back()), lease())
             .prop_map(|(claims, lease)| Operation::RenewPages { claims, lease }),
         1 => (back(), 0..3_u32, lease())
@@ -82,6 +84,8 @@ fn on_claims() -> impl Strategy<Value = Operation> {
         1 => few(select(&PAGES)).prop_map(Operation::ReplayPages),
         1 => few(name()).prop_map(Operation::ReplayRevalidations),
         1 => name().prop_map(Operation::Cancel),
+        2 => back().prop_map(Operation::Release),
+        4 => Just(Operation::Release(Back(0))),
     ]
 }
 
@@ -139,7 +143,12 @@ fn look() -> impl Strategy<Value = Look> {
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {
-    let phases = [Phase::Queued, Phase::Scheduled, Phase::Cancelled];
+    let phases = [
+        Phase::Queued,
+        Phase::Scheduled,
+        Phase::Held,
+        Phase::Cancelled,
+    ];
     let time = || {
         let seconds = select(&[10, 30, 60, 86_430]).prop_map(Duration::from_secs);
         prop_oneof![3 => Just(None), 1 => seconds.prop_map(Some)]
@@ -198,6 +207,7 @@ fn left() -> impl Strategy<Value = Left> {
         3 => Just(Left::Done),
         2 => (delay(), any::<bool>()).prop_map(|(delay, failed)| Left::Later { delay, failed }),
         2 => Just(Left::Dead),
+        1 => Just(Left::Held),
     ]
 }
 

@@ -328,11 +328,12 @@ impl Side {
             error,
             progress,
             phase,
+            held,
             ..
         } = receipt;
         let mut plain = Receipt::new(targets.clone(), options.clone(), *source).with_id(*id);
         plain.position.clone_from(&receipt.position);
-        (plain.made, plain.phase) = (receipt.made, *phase);
+        (plain.made, plain.phase, plain.held) = (receipt.made, *phase, *held);
         (plain.failures, plain.error) = (*failures, error.clone());
         plain.progress.looks = progress.looks;
         let looks = progress.looks;
@@ -346,7 +347,7 @@ impl Side {
             ..
         } = options;
         format!(
-            "{id} at {position:?}, {phase:?}, made {made:?} for {at:?}: {targets:?}, {mode:?}, {warm}, \
+            "{id} at {position:?}, {phase:?}, {held:?}, made {made:?} for {at:?}: {targets:?}, {mode:?}, {warm}, \
              {second_purge:?}, {failures} failures, {error:?}, {looks} looks, {rest:?}"
         )
     }

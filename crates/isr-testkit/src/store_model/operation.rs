@@ -50,6 +50,8 @@ pub(super) enum Operation {
         wait: Option<Duration>,
     },
     Cancel(Name),
+    /// Releases what was claimed then, held or not.
+    Release(Back),
     QueuePages {
         pages: Vec<Queued>,
         delay: Duration,
@@ -222,6 +224,8 @@ pub(super) enum Left {
         failed: bool,
     },
     Dead,
+    /// Of a page, the same as done: pages are never held.
+    Held,
 }
 
 impl Operation {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use isr_core::{
     Bind, BindOutcome, Claim, Claimed, Epoch, Generation, JobKey, Leave, LeavePage, PageUrl,
-    PageWork, Position, RateLimit, RateUnit, Receipt, RevalidateOptions, RevalidationId, SenderId,
-    SenderReport, SenderRole, Source, Store, StoreError, Taken, Target, Targets, Timestamp,
-    VariantKey,
+    PageWork, Phase, Position, RateLimit, RateUnit, Receipt, RevalidateOptions, RevalidationId,
+    SenderId, SenderReport, SenderRole, Source, Store, StoreError, Taken, Target, Targets,
+    Timestamp, VariantKey,
 };
 
 use super::operation::{Aim, Back, Kind, Left, Name, Operation, Queued, Rendered, When};
@@ -18,6 +18,12 @@ use crate::store_suite::make;
 
 /// A history that no store has.
 const OTHER: Epoch = Epoch::new(7);
+
+/// Why a case has something held.
+const HELD: isr_core::Held = isr_core::Held {
+    above: 7,
+    released: false,
+};
 
 /// More than anything of a case needs to come to its end.
 const ROUNDS: usize = 1_000;
@@ -145,6 +151,13 @@ impl Side {
             }
             Operation::Cancel(name) => {
                 let receipt = self.store.cancel(&id(*name)).await?;
+                Ok(self.show_known(receipt.as_ref()))
+            }
+            Operation::Release(claim) => {
+                let Some((_, receipt)) = self.revalidation(*claim) else {
+                    return Ok(String::new());
+                };
+                let receipt = self.store.release(&receipt.id).await?;
                 Ok(self.show_known(receipt.as_ref()))
             }
             Operation::QueuePages { pages, delay } => self.queue(pages, *delay).await,
@@ -280,6 +293,10 @@ impl Side {
                 };
                 receipt.failures += 1;
                 receipt.error = matches!(how, Left::Dead).then(|| "given up".to_owned());
+                if matches!(how, Left::Held) {
+                    receipt.phase = Phase::Held;
+                    receipt.held = Some(HELD);
+                }
                 said(self.store.leave(&claim, &receipt, &leave(*how)).await)
             }
             Operation::RenewPages { claims, lease } => {
@@ -431,12 +448,13 @@ fn leave(how: Left) -> Leave {
         Left::Done => Leave::Done,
         Left::Later { delay, failed } => Leave::Later { delay, failed },
         Left::Dead => Leave::Dead,
+        Left::Held => Leave::Held,
     }
 }
 
 fn leave_page(how: Left) -> LeavePage {
     match how {
-        Left::Done => LeavePage::Done,
+        Left::Done | Left::Held => LeavePage::Done,
         Left::Later { delay, .. } => LeavePage::Later { delay },
         Left::Dead => LeavePage::Dead {
             error: "given up".to_owned(),
@@ -473,7 +491,7 @@ fn revalidation(name: Name, aim: &Aim, mode: isr_core::Mode) -> Receipt {
         aim => Targets::new(targets(aim)).expect("there is a target, and not too many"),
     };
     let options = RevalidateOptions {
-        mode,
+        mode: mode.into(),
         ..RevalidateOptions::default()
     };
     Receipt::new(targets, options, Source::Library).with_id(id(name))

@@ -2,6 +2,7 @@
 
 pub use super::budget::*;
 pub use super::graph::*;
+pub use super::holding::*;
 pub use super::jobs::*;
 pub use super::judging::*;
 pub use super::listing::*;

@@ -77,7 +77,7 @@ pub fn receipt_of(targets: impl IntoIterator<Item = Target>, mode: Mode) -> Rece
     Receipt::new(
         targets,
         RevalidateOptions {
-            mode,
+            mode: mode.into(),
             ..RevalidateOptions::default()
         },
         Source::Library,

@@ -3,6 +3,7 @@
 mod budget;
 pub mod cases;
 mod graph;
+mod holding;
 mod jobs;
 mod judging;
 mod listing;
@@ -114,6 +115,12 @@ macro_rules! store_behaviour {
             a_time_just_ahead_is_waited_for,
             a_time_too_far_ahead_is_refused,
             many_are_begun_once_each_whoever_asks,
+            a_held_revalidation_is_nobodys_until_it_is_released,
+            a_released_revalidation_is_claimed_with_a_clean_slate,
+            a_held_revalidation_can_be_called_off,
+            what_is_not_held_cannot_be_released,
+            a_lost_claim_holds_nothing,
+            those_released_at_once_are_claimed_once_each,
             the_history_of_a_page_goes_back_from_the_newest,
             a_page_stands_as_its_binds_are_judged,
             what_is_to_be_done_for_a_page_is_known_at_every_stage,

@@ -26,7 +26,7 @@ fn routes() -> Router {
 async fn a_handler_that_changes_data_gets_a_receipt() {
     let mut world = World::new().await;
     let options = RevalidateOptions {
-        mode: Mode::Hard,
+        mode: Mode::Hard.into(),
         ..RevalidateOptions::default()
     };
     world.parts.options.revalidate = options.clone();

@@ -57,6 +57,7 @@ fn what_is_out_of_range_is_refused_with_the_range() {
         ("worker", "longest_backoff", "0", "use 10ms to 1day"),
         ("warm", "burst", "1001", "use 1 to 1000"),
         ("warm", "connect_timeout", "0", "use 10ms to 1m"),
+        ("revalidate", "hold_above", "1000001", "use 0 to 1000000"),
         ("warm", "backoff", "0", "use 1ms to 1m"),
         ("warm", "longest_backoff", "\"11m\"", "use 1ms to 10m"),
         ("warm", "longest_retry_after", "\"2h\"", "use 0s to 1h"),

@@ -1,7 +1,7 @@
 -- How much is waiting. ARGV: 2 the number up to which pages are counted, -1 for all of them, whatever
 -- they wait for. Answers with the jobs of revalidations and of pages, the dead ones, for how many
 -- milliseconds the oldest one due has been waiting (-1 for none), the count of pages, and the revalidations
--- that wait for their time.
+-- that wait for their time, and those that are held.
 local function size(kind, name) return call('ZCARD', queue_key(kind, name)) end
 
 local oldest = -1
@@ -19,5 +19,5 @@ else
 end
 return {
   size('r', 'due'), size('p', 'due'), size('r', 'dead') + size('p', 'dead'), oldest, outstanding,
-  call('ZCARD', P .. 'rs'),
+  call('ZCARD', P .. 'rs'), call('ZCARD', P .. 'rh'),
 }

@@ -11,7 +11,7 @@ local function receipt_ended(id, kept)
   call('ZADD', P .. 'rf', seconds + kept, id)
 end
 
--- Whether there is no room for one more revalidation: those that wait for their time count.
+-- Whether there is no room for one more revalidation: those that wait for their time or are held count.
 local function is_full(most)
-  return call('ZCARD', P .. 'jr:due') + call('ZCARD', P .. 'rs') >= most
+  return call('ZCARD', P .. 'jr:due') + call('ZCARD', P .. 'rs') + call('ZCARD', P .. 'rh') >= most
 end

@@ -1,7 +1,7 @@
 -- Revalidations that wait for their time; `rs` has them by it. ARGV: 2 'add' with 3 an id, 4 its receipt,
 -- 5 its time in milliseconds, 6 the most jobs, 7 and 8 how far ahead the time has to be at least and may be
--- at most; 'due' with 3 at most how many; or 'cancel' with 3 an id, 4 its receipt when it is called off,
--- 5 how many seconds that is kept.
+-- at most; 'due' with 3 at most how many; or 'cancel' with 3 an id, also of one that is held, 4 its receipt
+-- when it is called off, 5 how many seconds that is kept.
 -- 'add' answers with 1, when it was made and nothing more when it is stored; 0, and what is known where it
 -- was known already; -1 when the queue is full; -2, and the time, when it is too far ahead; or 2 when there
 -- is nothing to wait for. 'due' answers with receipts, 'cancel' with one at the most.
@@ -25,7 +25,7 @@ end
 
 local id = ARGV[3]
 if what == 'cancel' then
-  if call('ZREM', P .. 'rs', id) == 1 then
+  if call('ZREM', P .. 'rs', id) + call('ZREM', P .. 'rh', id) > 0 then
     call('HSET', P .. 'r:' .. id, 'receipt', ARGV[4])
     receipt_ended(id, tonumber(ARGV[5]))
   end
