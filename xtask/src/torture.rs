@@ -37,6 +37,9 @@ pub(crate) struct Torture {
     /// Asks one edge for ten times as much as it gets done, in place of the faults.
     #[arg(long)]
     overload: bool,
+    /// Keeps the store in a Redis Cluster of three masters and three replicas.
+    #[arg(long, conflicts_with = "overload")]
+    cluster: bool,
     /// Selects the site, the load and the faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -52,12 +55,17 @@ pub(crate) fn run(workspace: &Workspace, torture: &Torture) -> anyhow::Result<()
     if torture.overload {
         command.arg("--overload");
     }
+    if torture.cluster {
+        command.arg("--cluster");
+    }
     run::run(command.args(&torture.arguments))
 }
 
-/// Tortures and overloads as long as CI does, and shows that mistakes would be found.
+/// Tortures on one Redis and on a cluster, and overloads, as long as CI does, and shows that mistakes would be found.
 pub(crate) fn run_and_mistake(workspace: &Workspace) -> anyhow::Result<()> {
-    run::run(prepare(workspace)?.args(["--seconds", &SECONDS.to_string()]))?;
+    let seconds = SECONDS.to_string();
+    run::run(prepare(workspace)?.args(["--seconds", &seconds]))?;
+    run::run(prepare(workspace)?.args(["--seconds", &seconds, "--cluster"]))?;
     let mut overload = prepare(workspace)?;
     overload.args(["--overload", "--seconds", &OVERLOADED_SECONDS.to_string()]);
     run::run(&mut overload)?;

@@ -77,8 +77,19 @@ impl CdnConnector for Model {
     }
 }
 
-/// A worker before a tier, until it is dropped, and what accepts revalidations for it.
+/// A worker before a tier, until it is dropped, and what accepts revalidations for it in the same process.
 pub(super) fn start(store: &Arc<dyn Store>, tier: Arc<Model>) -> (Intake, DropGuard) {
+    let (wake, worker) = work(store, tier);
+    (accept(store, wake), worker)
+}
+
+/// What accepts revalidations for whoever can be woken so.
+pub(super) fn accept(store: &Arc<dyn Store>, wake: Arc<Notify>) -> Intake {
+    Intake::new(Arc::clone(store), None, Arc::new(NoRecorder), wake)
+}
+
+/// A worker before a tier, until it is dropped, and what wakes it in the same process.
+pub(super) fn work(store: &Arc<dyn Store>, tier: Arc<Model>) -> (Arc<Notify>, DropGuard) {
     let wake = Arc::<Notify>::default();
     let clock = Arc::new(TokioClock::default()) as Arc<dyn Clock>;
     let parts = Parts {
@@ -93,6 +104,5 @@ pub(super) fn start(store: &Arc<dyn Store>, tier: Arc<Model>) -> (Intake, DropGu
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move { worker.run(stopped).await });
-    let intake = Intake::new(Arc::clone(store), None, Arc::new(NoRecorder), wake);
-    (intake, stop.drop_guard())
+    (wake, stop.drop_guard())
 }

@@ -349,6 +349,12 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Queues jobs that were given up on again, at once and with a clean slate; says how many were.
     async fn replay(&self, jobs: &[JobKey]) -> Result<u64, StoreError>;
 
+    /// Waits until somebody may have queued a job that is due, where the store hears of that; for ever where it
+    /// does not, as by default. Nothing rests on it: whoever works looks for jobs now and then in any case.
+    async fn queued(&self) {
+        std::future::pending::<()>().await;
+    }
+
     /// How much is waiting.
     async fn depth(&self) -> Result<QueueDepth, StoreError>;
 }

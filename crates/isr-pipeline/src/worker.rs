@@ -202,6 +202,7 @@ impl Worker {
             Some(ended) = revalidations.join_next() => report_panic(&ended),
             Some(ended) = pages.join_next() => report_panic(&ended),
             () = parts.wake.notified() => {}
+            () = parts.store.queued() => {}
             () = parts.clock.sleep(options.idle_poll) => {}
         }
     }

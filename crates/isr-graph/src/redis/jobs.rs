@@ -366,6 +366,10 @@ impl JobStore for RedisStore {
         Ok(replayed)
     }
 
+    async fn queued(&self) {
+        self.waking.told().await;
+    }
+
     async fn depth(&self) -> Result<QueueDepth, StoreError> {
         let mut total = QueueDepth::default();
         for (revalidations, pages, dead, oldest, _, scheduled, held) in self.depths(|_| 0).await? {

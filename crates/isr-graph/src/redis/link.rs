@@ -7,8 +7,7 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use deadpool_redis::redis::cluster_async::ClusterConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo as _,
-    RedisResult, pipe,
+    AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, RedisResult, pipe,
 };
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
 use tokio::sync::Mutex;
@@ -79,13 +78,7 @@ pub(super) struct Replicas {
 
 impl Link {
     pub(super) fn new(options: &RedisOptions) -> Result<Self, InvalidRedisOptions> {
-        let seeds = options.addresses().map(|address| {
-            let info = address.trim().into_connection_info();
-            info.map_err(|error| InvalidRedisOptions::Url {
-                source: error.into(),
-            })
-        });
-        let seeds: Vec<ConnectionInfo> = seeds.collect::<Result<_, _>>()?;
+        let seeds = options.seeds()?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.response_timeout));

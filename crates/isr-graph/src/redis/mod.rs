@@ -26,6 +26,7 @@ mod scripts;
 mod senders;
 mod server;
 mod statistics;
+mod waking;
 mod walk;
 mod work;
 
@@ -52,6 +53,7 @@ use self::history::Trust;
 use self::identity::Identity;
 use self::link::{Lane, Link, Replicas};
 use self::scripts::{Lua, TIME};
+use self::waking::Waking;
 use crate::LARGEST_TAGS;
 
 /// How often a call is begun again because the store turned out to be another one, or elsewhere.
@@ -78,6 +80,7 @@ pub struct RedisStore {
     gatherings: Vec<Gathering>,
     identity: RwLock<Option<Arc<Identity>>>,
     opening: Mutex<()>,
+    waking: Waking,
     /// The partition in which garbage collection goes on.
     collecting: AtomicU16,
     /// The partition that is asked for work first the next time.
@@ -110,6 +113,13 @@ impl RedisStore {
             gatherings: (0..options.partitions).map(|_| Gathering::new()).collect(),
             identity: RwLock::default(),
             opening: Mutex::default(),
+            waking: Waking::new(
+                options.seeds()?,
+                (0..options.partitions)
+                    .map(|partition| key(partition, "w"))
+                    .collect(),
+                options.connect_timeout,
+            ),
             collecting: AtomicU16::new(0),
             claiming: AtomicU16::new(0),
             options,

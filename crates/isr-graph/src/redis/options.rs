@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo as _};
 use isr_core::Secret;
 
 use crate::RECEIPTS_KEPT;
@@ -76,6 +77,17 @@ impl RedisOptions {
     /// The addresses in `url`, at least one.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &str> {
         self.url.expose().split(',')
+    }
+
+    /// How to connect to each address.
+    pub(super) fn seeds(&self) -> Result<Vec<ConnectionInfo>, InvalidRedisOptions> {
+        let seeds = self.addresses().map(|address| {
+            let info = address.trim().into_connection_info();
+            info.map_err(|error| InvalidRedisOptions::Url {
+                source: error.into(),
+            })
+        });
+        seeds.collect()
     }
 
     pub(super) fn check(&self) -> Result<(), InvalidRedisOptions> {

@@ -2,6 +2,20 @@
 
 use super::*;
 
+/// It listens at one node, and the slots are at three.
+#[tokio::test]
+async fn a_worker_elsewhere_hears_of_what_is_queued_anywhere() {
+    let cluster = RedisCluster::start(3).await;
+    let (store, elsewhere) = (open(options(&cluster)), open(options(&cluster)));
+    elsewhere.queued().await;
+    for number in 0..20 {
+        let receipt = receipt([Target::Url(page(number))]);
+        store.invalidate(receipt).await.unwrap();
+        let heard = tokio::time::timeout(PATIENT, elsewhere.queued()).await;
+        heard.expect("a revalidation was queued");
+    }
+}
+
 /// The slot of a partition of the site `default`, and who has it.
 async fn place_of(cluster: &RedisCluster, partition: u16) -> (String, usize) {
     let slot = cluster

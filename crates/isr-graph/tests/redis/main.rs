@@ -6,13 +6,15 @@ mod connection;
 mod history;
 mod layout;
 mod revalidating;
+mod waking;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use isr_core::{
-    Bind, BindOutcome, Generation, JobStore, Leave, Mode, PageUrl, Receipt, RevalidateOptions,
-    Secret, Source, StoreError, TagGraph, TagSet, Target, Targets, VariantKey, WorkerId, tag,
+    Bind, BindOutcome, Generation, JobStore, Leave, Mode, PageReason, PageUrl, PageWork, Receipt,
+    RevalidateOptions, Secret, Source, StoreError, TagGraph, TagSet, Target, Targets, VariantKey,
+    WorkerId, tag,
 };
 use isr_graph::{RedisOptions, RedisStore};
 use isr_testkit::{RedisByHand, RedisServer, TimedStore};

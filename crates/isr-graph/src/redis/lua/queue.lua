@@ -70,6 +70,14 @@ local function waiting(work, due)
   return { work = work, due = due, attempt = 0 }
 end
 
+-- Tells idle workers that there is something to do: `w` is a channel, and no key. Not every user may
+-- publish, and nothing rests on it.
+local told = false
+local function tell()
+  if not told then redis.pcall('PUBLISH', P .. 'w', '') end
+  told = true
+end
+
 -- Queues a job so that nothing is worked on before it is due; see `JobStore::queue_pages`.
 local function push(kind, key, work, due)
   local job = job_get(kind, key)
@@ -84,6 +92,7 @@ local function push(kind, key, work, due)
     job.again = job.again and merge(kind, job.again, work) or work
   end
   job_put(kind, key, job)
+  if not job.till and job.due <= milliseconds then tell() end
 end
 
 local function release(kind, key, job)
