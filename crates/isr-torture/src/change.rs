@@ -118,13 +118,18 @@ async fn revalidate(
             "http://127.0.0.1:{}/v1/revalidate",
             run.stage.edges[edge].admin
         );
-        match http.post(&url, &body, PATIENCE).await {
+        let answer = http.post(&url, &body, PATIENCE).await;
+        match &answer {
             Ok(answer) if answer.status == 202 && answer.whole => break,
             Ok(answer) if (400..500).contains(&answer.status) && answer.status != 429 => {
                 let said = String::from_utf8_lossy(&answer.body);
                 bail!("{body} was answered {}: {said}", answer.status);
             }
-            _ if started.elapsed() > BOUND => bail!("{body} was not accepted by any edge"),
+            _ if started.elapsed() > BOUND => {
+                let last =
+                    answer.map(|it| (it.status, String::from_utf8_lossy(&it.body).into_owned()));
+                bail!("{body} was not accepted by any edge; the last answer was {last:?}");
+            }
             _ => {}
         }
         run.changes.asked_again.fetch_add(1, Ordering::Relaxed);
