@@ -14,7 +14,7 @@ use crate::journal::{About, Journal};
 use crate::plan::{Fault, Planned, Which, Who};
 use crate::stage::Stage;
 
-/// How long a killed process is spared by the next fault, so that it can come up.
+/// How long a killed process is spared by the next fault, so that it can come up; a Redis once it has read its log.
 const COMES_UP: Duration = Duration::from_millis(300);
 
 /// How many of each kind there were.
@@ -121,6 +121,10 @@ async fn happen(fault: Fault, scene: Scene) -> anyhow::Result<()> {
             tokio::time::sleep(away).await;
             process.start()?;
             note(format!("{who} is started again"));
+            if let Who::Redis(number) = who {
+                stage.until_redis_serves(number).await?;
+                note(format!("{who} has read its log"));
+            }
             tokio::time::sleep(COMES_UP).await;
         }
         Fault::Stop(who, during) => {

@@ -62,6 +62,8 @@ kind = "redis"
 url = "{url}"
 partitions = {partitions}
 queue = {queue}
+# Whoever is killed has to read all of it again, and watching never takes so long.
+keep_receipts = "3m"
 {cluster}
 # Short, so that the work of a killed worker is taken over within the run.
 [worker]

@@ -197,11 +197,7 @@ impl Stage {
             let mut redis = Process::new(&name, &programs.redis_server, arguments, self.folder());
             redis.start()?;
             self.processes.insert(who, Mutex::new(redis));
-            let port = at.clients;
-            wait_until(&format!("{who} answers"), || async move {
-                redis_answers(port).await.unwrap_or(false)
-            })
-            .await?;
+            self.until_redis_serves(number).await?;
         }
         if setup.store.servers == Servers::Cluster {
             let cluster = Cluster::form(&self.redis).await;
@@ -255,6 +251,15 @@ impl Stage {
             .await?;
         }
         Ok(())
+    }
+
+    /// Returns when a Redis answers, which it does once it has read its log.
+    pub(crate) async fn until_redis_serves(&self, number: usize) -> anyhow::Result<()> {
+        let port = self.redis[number].clients;
+        wait_until(&format!("{} answers", Who::Redis(number)), || async move {
+            redis_answers(port).await.unwrap_or(false)
+        })
+        .await
     }
 
     /// Where the ways of a process to the store begin.
