@@ -9,11 +9,14 @@ use std::time::Duration;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use isr_core::Clock;
+use isr_core::{Clock, WarmOutcome};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::breaker::{Breaker, Change};
+use crate::limit::Limit;
 use crate::options::CrawlerOptions;
+use crate::permits::{Permit, Permits};
+use crate::signal::Signal;
 
 /// How many origins are remembered before those that nobody is asking are forgotten.
 const REMEMBERED: usize = 256;
@@ -31,15 +34,58 @@ pub(crate) struct Origins {
 pub(crate) struct Limits {
     concurrency: usize,
     quota: Option<Quota>,
+    adaptive: bool,
+    longest_rest: Duration,
 }
 
 /// One server, or one service of many, as an address names it.
 pub(crate) struct Origin {
+    address: String,
     clock: Arc<dyn Clock>,
-    permits: Semaphore,
+    permits: Permits,
     pace: Option<Pace>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     /// When it may be asked again, by the clock's `now`.
-    opens: Mutex<Duration>,
+    opens: Duration,
+    /// Requests under way.
+    running: usize,
+    /// `None` where the limit is what was configured and nothing else.
+    control: Option<Control>,
+}
+
+/// What the origin's answers decide.
+#[derive(Debug)]
+struct Control {
+    limit: Limit,
+    breaker: Breaker,
+    refusal: Option<WarmOutcome>,
+}
+
+/// One request under way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    origin: &'a Origin,
+    /// The number of the limit that it began under.
+    limit: u64,
+    era: u64,
+    _permit: Permit<'a>,
+}
+
+/// Whether whoever holds a permit may begin.
+enum Start {
+    Now {
+        limit: u64,
+        era: u64,
+    },
+    After(Duration),
+    /// The limit was lowered meanwhile: the permit goes back.
+    QueueAgain,
+    /// A probe was refused, which answers all who wait.
+    Refused(WarmOutcome),
 }
 
 /// A token bucket that reads the time off the crawler's clock.
@@ -73,7 +119,8 @@ impl Origins {
         if origins.len() >= REMEMBERED {
             origins.retain(|_, origin| Arc::strong_count(origin) > 1);
         }
-        let origin = Arc::new(Origin::new(Arc::clone(&self.clock), self.limits));
+        let origin = Origin::new(address, Arc::clone(&self.clock), self.limits);
+        let origin = Arc::new(origin);
         origins.insert(address.to_owned(), Arc::clone(&origin));
         origin
     }
@@ -87,57 +134,171 @@ impl Limits {
         Self {
             concurrency: options.concurrency,
             quota: options.rate.map(quota),
+            adaptive: options.adaptive,
+            longest_rest: options.longest_backoff,
         }
     }
 }
 
 impl Origin {
-    fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
+    fn new(address: &str, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         let pace = |quota| RateLimiter::direct_with_clock(quota, PaceClock(Arc::clone(&clock)));
+        let control = limits.adaptive.then(|| Control {
+            limit: Limit::new(limits.concurrency),
+            breaker: Breaker::new(limits.longest_rest),
+            refusal: None,
+        });
+        let at_once = control.as_ref().map(|control| control.limit.at_once());
         Self {
-            permits: Semaphore::new(limits.concurrency),
+            address: address.to_owned(),
+            permits: Permits::new(at_once.unwrap_or(limits.concurrency)),
             pace: limits.quota.map(pace),
-            opens: Mutex::default(),
+            state: Mutex::new(State {
+                opens: Duration::ZERO,
+                running: 0,
+                control,
+            }),
             clock,
         }
     }
 
-    /// Waits until a request may begin. It counts as running until the permit is dropped.
-    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
-        let permit = self
-            .permits
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
-        while let Some(wait) = self.wait() {
-            self.clock.sleep(wait).await;
+    /// Waits until a request may begin.
+    ///
+    /// # Errors
+    ///
+    /// What the origin answered to a probe, when it has been out of order for long and still was
+    /// meanwhile: the request need not be made.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, WarmOutcome> {
+        let probes = self.refused_probes();
+        loop {
+            let permit = self.permits.acquire().await;
+            loop {
+                match self.start(probes) {
+                    Start::Now { limit, era } => {
+                        return Ok(Turn {
+                            origin: self,
+                            limit,
+                            era,
+                            _permit: permit,
+                        });
+                    }
+                    Start::After(wait) => self.clock.sleep(wait).await,
+                    Start::QueueAgain => break,
+                    Start::Refused(outcome) => return Err(outcome),
+                }
+            }
         }
-        permit
     }
 
     /// Lets nobody begin a request for this long: what a `Retry-After` asks for is asked of the
     /// client and not of the page (RFC 9110 §10.2.3).
     pub(crate) fn close_for(&self, pause: Duration) {
         let until = self.clock.now() + pause;
-        let mut opens = self.opens.lock();
-        *opens = until.max(*opens);
+        let mut state = self.state.lock();
+        state.opens = until.max(state.opens);
     }
 
-    /// How long to wait before asking again; `None` takes a token out of the bucket.
-    fn wait(&self) -> Option<Duration> {
-        let closed = self.opens.lock().saturating_sub(self.clock.now());
-        if !closed.is_zero() {
-            return Some(closed);
+    fn refused_probes(&self) -> u64 {
+        let state = self.state.lock();
+        let control = state.control.as_ref();
+        control.map_or(0, |control| control.breaker.refused_probes())
+    }
+
+    /// Whether a request may begin; if so, it has, and has taken a token out of the bucket.
+    fn start(&self, probes: u64) -> Start {
+        if self.permits.are_too_many() {
+            return Start::QueueAgain;
         }
-        let early = self.pace.as_ref()?.check().err()?;
-        Some(early.wait_time_from(self.clock.now()))
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let mut closed = state.opens.saturating_sub(now);
+        if let Some(control) = &state.control {
+            if let Some(refusal) = control.refusal_since(probes) {
+                return Start::Refused(refusal);
+            }
+            closed = closed.max(control.breaker.wait(now).unwrap_or_default());
+        }
+        if !closed.is_zero() {
+            return Start::After(closed);
+        }
+        if let Some(early) = self.pace.as_ref().and_then(|pace| pace.check().err()) {
+            return Start::After(early.wait_time_from(now));
+        }
+        state.running += 1;
+        let running = state.running;
+        match &mut state.control {
+            Some(control) => Start::Now {
+                limit: control.limit.begin(running),
+                era: control.breaker.era(),
+            },
+            None => Start::Now { limit: 0, era: 0 },
+        }
+    }
+
+    fn log(&self, change: Change) {
+        let origin = &self.address;
+        match change {
+            Change::None => {}
+            Change::Opened { rest } => {
+                tracing::warn!(origin, ?rest, "an origin does not serve, and is left alone");
+            }
+            Change::Closed => tracing::info!(origin, "an origin serves again"),
+        }
+    }
+}
+
+impl Control {
+    /// What a probe was refused with, if one was since there had been so many.
+    fn refusal_since(&self, probes: u64) -> Option<WarmOutcome> {
+        let refused = self.breaker.refused_probes() > probes;
+        refused.then(|| self.refusal.clone()).flatten()
+    }
+}
+
+impl Turn<'_> {
+    /// Ends the request, and says what it told about the origin, and how the page ended if the
+    /// origin refused.
+    pub(crate) fn end(self, signal: Signal, refusal: Option<&WarmOutcome>) {
+        let mut state = self.origin.state.lock();
+        let Some(control) = &mut state.control else {
+            return;
+        };
+        let now = self.origin.clock.now();
+        control.limit.end(self.limit, signal);
+        let change = control.breaker.end(self.era, signal, now);
+        if matches!(change, Change::Opened { .. }) {
+            control.limit.restart();
+            control.refusal = refusal.map(to_whoever_waits);
+        }
+        self.origin.permits.set(control.limit.at_once());
+        drop(state);
+        self.origin.log(change);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.origin.state.lock().running -= 1;
+    }
+}
+
+/// What a page's outcome is to pages that were not asked for because of it.
+fn to_whoever_waits(outcome: &WarmOutcome) -> WarmOutcome {
+    match outcome {
+        WarmOutcome::Failed { reason, detail } => WarmOutcome::Failed {
+            reason: *reason,
+            detail: format!("not asked for, since another page was tried in vain: {detail}"),
+        },
+        outcome => outcome.clone(),
     }
 }
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Origin")
+            .field("address", &self.address)
             .field("permits", &self.permits)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
@@ -149,12 +310,17 @@ mod clock;
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
+    use isr_core::WarmFailure;
 
     use super::clock::SkippingClock;
     use super::*;
 
     fn origin(clock: &SkippingClock, options: &CrawlerOptions) -> Origin {
-        Origin::new(Arc::new(clock.clone()), Limits::of(options))
+        Origin::new(
+            "http://origin",
+            Arc::new(clock.clone()),
+            Limits::of(options),
+        )
     }
 
     #[test]
@@ -162,6 +328,7 @@ mod tests {
         let options = CrawlerOptions {
             concurrency: 3,
             rate: None,
+            adaptive: false,
             ..CrawlerOptions::default()
         };
         let origin = origin(&SkippingClock::default(), &options);
@@ -183,7 +350,7 @@ mod tests {
         };
         let origin = origin(&clock, &options);
         for request in 0..110_u32 {
-            drop(origin.turn().await);
+            drop(origin.turn().await.unwrap());
             let due = Duration::from_millis(20) * request.saturating_sub(9);
             assert_eq!(clock.now(), due, "request {request}");
         }
@@ -195,8 +362,74 @@ mod tests {
         let origin = origin(&clock, &CrawlerOptions::default());
         origin.close_for(Duration::from_secs(7));
         origin.close_for(Duration::from_secs(5));
-        drop(origin.turn().await);
+        drop(origin.turn().await.unwrap());
         assert_eq!(clock.now(), Duration::from_secs(7));
+    }
+
+    /// Asks for a page, gets the signal, and says when the request began.
+    async fn ask(origin: &Origin, clock: &SkippingClock, signal: Signal) -> Duration {
+        let turn = origin.turn().await.unwrap();
+        let began = clock.now();
+        let outcome = WarmOutcome::Failed {
+            reason: WarmFailure::Connect,
+            detail: "refused".to_owned(),
+        };
+        turn.end(signal, Some(&outcome));
+        began
+    }
+
+    #[tokio::test]
+    async fn an_origin_that_does_not_serve_is_tried_now_and_then() {
+        let clock = SkippingClock::default();
+        let origin = origin(&clock, &CrawlerOptions::default());
+        let mut began = Vec::new();
+        for _ in 0..9 {
+            began.push(ask(&origin, &clock, Signal::Refused).await.as_secs());
+        }
+        assert_eq!(began, [0, 0, 0, 0, 0, 1, 3, 7, 15]);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_while_an_origin_stays_out_of_order_has_been_answered() {
+        let clock = SkippingClock::default();
+        let options = CrawlerOptions {
+            longest_backoff: Duration::from_secs(1),
+            ..CrawlerOptions::default()
+        };
+        let origin = origin(&clock, &options);
+        for _ in 0..5 {
+            ask(&origin, &clock, Signal::Refused).await;
+        }
+        let probe = origin.turn().await.unwrap();
+        let mut waiting = Box::pin(origin.turn());
+        assert!(waiting.as_mut().now_or_never().is_none(), "one probe");
+        let outcome = WarmOutcome::Failed {
+            reason: WarmFailure::Timeout,
+            detail: "it took too long".to_owned(),
+        };
+        probe.end(Signal::Refused, Some(&outcome));
+        let Some(Err(WarmOutcome::Failed { reason, detail })) = waiting.now_or_never() else {
+            unreachable!("whoever waited is told");
+        };
+        assert_eq!(reason, WarmFailure::Timeout);
+        assert!(detail.ends_with("in vain: it took too long"), "{detail}");
+        // Whoever comes afterwards is the next probe.
+        assert_eq!(ask(&origin, &clock, Signal::Answered).await.as_secs(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_is_given_up_on_makes_room_for_the_next() {
+        let clock = SkippingClock::default();
+        let origin = origin(&clock, &CrawlerOptions::default());
+        for _ in 0..5 {
+            ask(&origin, &clock, Signal::Refused).await;
+        }
+        drop(origin.turn().await.unwrap());
+        let served = Signal::Served {
+            took: Duration::from_millis(1),
+        };
+        assert_eq!(ask(&origin, &clock, served).await.as_secs(), 1);
+        assert_eq!(origin.state.lock().running, 0);
     }
 
     #[test]
