@@ -174,6 +174,11 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     /// However unlike its pages are, an origin that never slows down is not taken for one that does.
     #[test]
     fn chance_is_not_taken_for_slowness(times in vec(0.0..4.0_f64, 4000)) {

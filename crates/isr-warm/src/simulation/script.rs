@@ -82,6 +82,8 @@ struct State {
     tokens: f64,
     refilled: Duration,
     random: SmallRng,
+    /// When the requests under way end.
+    under_way: Vec<Duration>,
     seen: Vec<Seen>,
 }
 
@@ -92,6 +94,7 @@ impl ScriptedOrigin {
             tokens: f64::MAX,
             refilled: Duration::ZERO,
             random: SmallRng::seed_from_u64(1),
+            under_way: Vec::new(),
             seen: Vec::new(),
         };
         Self {
@@ -118,14 +121,10 @@ impl ScriptedOrigin {
     fn arrive(&self) -> Seen {
         let now = self.begun.elapsed();
         let mut state = self.state.lock();
-        let running = 1 + state
-            .seen
-            .iter()
-            .rev()
-            .take(1000)
-            .filter(|seen| seen.ended > now)
-            .count();
+        state.under_way.retain(|ended| *ended > now);
+        let running = state.under_way.len() + 1;
         let seen = state.answer(self.phase(now), now, running);
+        state.under_way.push(seen.ended);
         state.seen.push(seen);
         seen
     }
