@@ -59,6 +59,11 @@ impl Breaker {
         }
     }
 
+    /// Whether the origin is out of order, as far as is known.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
     /// What a request that begins now is to remember for [`Breaker::end`].
     pub(crate) fn era(&self) -> u64 {
         self.era

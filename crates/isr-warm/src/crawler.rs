@@ -88,7 +88,11 @@ impl Crawler {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let origins = Origins::new(Arc::clone(&clock), Limits::of(&options));
+        let origins = Origins::new(
+            Arc::clone(&clock),
+            Limits::of(&options),
+            Arc::clone(&recorder),
+        );
         let context = Context {
             options,
             clock,

@@ -33,6 +33,7 @@ mod in_flight;
 mod limit;
 mod options;
 mod origin;
+mod overview;
 mod permits;
 mod retry;
 mod signal;

@@ -9,12 +9,13 @@ use std::time::Duration;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use isr_core::{Clock, WarmOutcome};
+use isr_core::{Clock, Recorder, WarmOutcome};
 use parking_lot::Mutex;
 
 use crate::breaker::{Breaker, Change};
 use crate::limit::Limit;
 use crate::options::CrawlerOptions;
+use crate::overview::{Overview, Standing};
 use crate::permits::{Permit, Permits};
 use crate::signal::Signal;
 
@@ -26,6 +27,7 @@ const REMEMBERED: usize = 256;
 pub(crate) struct Origins {
     clock: Arc<dyn Clock>,
     limits: Limits,
+    overview: Arc<Overview>,
     by_address: Mutex<HashMap<String, Arc<Origin>>>,
 }
 
@@ -44,6 +46,7 @@ pub(crate) struct Origin {
     clock: Arc<dyn Clock>,
     permits: Permits,
     pace: Option<Pace>,
+    overview: Arc<Overview>,
     state: Mutex<State>,
 }
 
@@ -53,6 +56,7 @@ struct State {
     opens: Duration,
     /// Requests under way.
     running: usize,
+    standing: Standing,
     /// `None` where the limit is what was configured and nothing else.
     control: Option<Control>,
 }
@@ -102,10 +106,11 @@ impl governor::clock::Clock for PaceClock {
 }
 
 impl Origins {
-    pub(crate) fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, limits: Limits, recorder: Arc<dyn Recorder>) -> Self {
         Self {
             clock,
             limits,
+            overview: Arc::new(Overview::new(recorder)),
             by_address: Mutex::default(),
         }
     }
@@ -119,7 +124,12 @@ impl Origins {
         if origins.len() >= REMEMBERED {
             origins.retain(|_, origin| Arc::strong_count(origin) > 1);
         }
-        let origin = Origin::new(address, Arc::clone(&self.clock), self.limits);
+        let origin = Origin::new(
+            address,
+            Arc::clone(&self.clock),
+            self.limits,
+            &self.overview,
+        );
         let origin = Arc::new(origin);
         origins.insert(address.to_owned(), Arc::clone(&origin));
         origin
@@ -141,7 +151,7 @@ impl Limits {
 }
 
 impl Origin {
-    fn new(address: &str, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+    fn new(address: &str, clock: Arc<dyn Clock>, limits: Limits, overview: &Arc<Overview>) -> Self {
         let pace = |quota| RateLimiter::direct_with_clock(quota, PaceClock(Arc::clone(&clock)));
         let control = limits.adaptive.then(|| Control {
             limit: Limit::new(limits.concurrency),
@@ -149,13 +159,21 @@ impl Origin {
             refusal: None,
         });
         let at_once = control.as_ref().map(|control| control.limit.at_once());
+        let at_once = at_once.unwrap_or(limits.concurrency);
+        let standing = Standing {
+            at_once: at_once as u64,
+            out_of_order: 0,
+        };
+        overview.changed(Standing::default(), standing);
         Self {
             address: address.to_owned(),
-            permits: Permits::new(at_once.unwrap_or(limits.concurrency)),
+            permits: Permits::new(at_once),
             pace: limits.quota.map(pace),
+            overview: Arc::clone(overview),
             state: Mutex::new(State {
                 opens: Duration::ZERO,
                 running: 0,
+                standing,
                 control,
             }),
             clock,
@@ -248,6 +266,13 @@ impl Origin {
 }
 
 impl Control {
+    fn standing(&self) -> Standing {
+        Standing {
+            at_once: self.limit.at_once() as u64,
+            out_of_order: u64::from(self.breaker.is_open()),
+        }
+    }
+
     /// What a probe was refused with, if one was since there had been so many.
     fn refusal_since(&self, probes: u64) -> Option<WarmOutcome> {
         let refused = self.breaker.refused_probes() > probes;
@@ -271,8 +296,18 @@ impl Turn<'_> {
             control.refusal = refusal.map(to_whoever_waits);
         }
         self.origin.permits.set(control.limit.at_once());
+        let standing = control.standing();
+        let before = std::mem::replace(&mut state.standing, standing);
+        self.origin.overview.changed(before, standing);
         drop(state);
         self.origin.log(change);
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let standing = self.state.get_mut().standing;
+        self.overview.changed(standing, Standing::default());
     }
 }
 
@@ -310,17 +345,15 @@ mod clock;
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
-    use isr_core::WarmFailure;
+    use isr_core::{Event, NoRecorder, WarmFailure};
 
     use super::clock::SkippingClock;
     use super::*;
 
     fn origin(clock: &SkippingClock, options: &CrawlerOptions) -> Origin {
-        Origin::new(
-            "http://origin",
-            Arc::new(clock.clone()),
-            Limits::of(options),
-        )
+        let overview = Arc::new(Overview::new(Arc::new(NoRecorder)));
+        let clock = Arc::new(clock.clone());
+        Origin::new("http://origin", clock, Limits::of(options), &overview)
     }
 
     #[test]
@@ -432,10 +465,51 @@ mod tests {
         assert_eq!(origin.state.lock().running, 0);
     }
 
+    /// The last that was recorded.
+    #[derive(Debug, Default)]
+    struct Last(Mutex<(u64, u64)>);
+
+    impl Recorder for Last {
+        fn record(&self, event: &Event<'_>) {
+            if let &Event::WarmOrigins {
+                at_once,
+                out_of_order,
+            } = event
+            {
+                *self.0.lock() = (at_once, out_of_order);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn how_all_origins_stand_is_recorded_as_it_changes() {
+        let clock = SkippingClock::default();
+        let last = Arc::new(Last::default());
+        let limits = Limits::of(&CrawlerOptions::default());
+        let origins = Origins::new(Arc::new(clock.clone()), limits, last.clone());
+        let (sick, well) = (origins.at("http://sick"), origins.at("http://well"));
+        assert_eq!(*last.0.lock(), (2, 0));
+        let served = Signal::Served {
+            took: Duration::from_millis(1),
+        };
+        for _ in 0..6 {
+            ask(&well, &clock, served).await;
+            ask(&sick, &clock, Signal::Refused).await;
+        }
+        assert_eq!(*last.0.lock(), (3, 1));
+        ask(&sick, &clock, Signal::Answered).await;
+        assert_eq!(*last.0.lock(), (3, 0));
+        drop((origins, sick));
+        assert_eq!(*last.0.lock(), (2, 0));
+        drop(well);
+        assert_eq!(*last.0.lock(), (0, 0));
+    }
+
     #[test]
     fn an_address_keeps_its_origin_and_idle_ones_are_forgotten() {
         let limits = Limits::of(&CrawlerOptions::default());
-        let origins = Origins::new(Arc::new(SkippingClock::default()), limits);
+        let clock = Arc::new(SkippingClock::default());
+        let origins = Origins::new(clock, limits, Arc::new(NoRecorder));
         let kept = origins.at("http://kept");
         for number in 0..2 * REMEMBERED {
             origins.at(&format!("http://{number}"));
