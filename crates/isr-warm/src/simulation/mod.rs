@@ -11,7 +11,8 @@ use isr_core::{NoRecorder, PageUrl, SiteOrigin, WarmOutcome, WarmRequest, Warmer
 use tokio::time::Instant;
 
 use crate::{Crawler, CrawlerOptions};
-use script::{PausedClock, Script, ScriptedOrigin, Seen};
+pub(crate) use script::PausedClock;
+use script::{Script, ScriptedOrigin, Seen};
 
 const SITE: &str = "https://example.com";
 

@@ -208,7 +208,7 @@ impl Fetch for ScriptedOrigin {
 
 /// Time as tokio keeps it, which is paused in simulations.
 #[derive(Debug)]
-pub(super) struct PausedClock(pub(super) Instant);
+pub(crate) struct PausedClock(pub(crate) Instant);
 
 impl isr_core::Clock for PausedClock {
     fn now(&self) -> Duration {
