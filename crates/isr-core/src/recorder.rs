@@ -147,6 +147,13 @@ pub enum Event<'a> {
         /// From the first byte sent to the last byte received.
         took: Duration,
     },
+    /// What the crawler asks of origins has changed.
+    WarmOrigins {
+        /// Requests that all of them together may get at once.
+        at_once: u64,
+        /// Origins that do not serve, and are left alone but for a probe now and then.
+        out_of_order: u64,
+    },
     /// A page could not be warmed.
     WarmFailed {
         /// Why.

@@ -9,7 +9,7 @@ use isr_core::{Clock, Event, Recorder, WarmFailure, WarmOutcome, WarmRequest, Wa
 use tokio::sync::watch;
 
 use crate::batch::Batch;
-use crate::fetch::{Address, Fetcher};
+use crate::fetch::{Address, Fetch, Fetcher};
 use crate::in_flight::InFlight;
 use crate::options::{CrawlerOptions, InvalidOption};
 use crate::origin::{Limits, Origin, Origins};
@@ -51,7 +51,7 @@ struct Context {
     options: CrawlerOptions,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
-    fetcher: Fetcher,
+    fetcher: Box<dyn Fetch>,
     origins: Origins,
     stopped: watch::Receiver<bool>,
 }
@@ -75,10 +75,24 @@ impl Crawler {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(CrawlerError::NoTlsProvider);
         }
-        let (stop, stopped) = watch::channel(false);
         let fetcher = Fetcher::new(&options, key, Arc::clone(&clock))
             .map_err(|error| CrawlerError::Client(error.into()))?;
-        let origins = Origins::new(Arc::clone(&clock), Limits::of(&options));
+        Ok(Self::asking(Box::new(fetcher), options, clock, recorder))
+    }
+
+    /// A crawler of checked options that asks through `fetcher`.
+    pub(crate) fn asking(
+        fetcher: Box<dyn Fetch>,
+        options: CrawlerOptions,
+        clock: Arc<dyn Clock>,
+        recorder: Arc<dyn Recorder>,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let origins = Origins::new(
+            Arc::clone(&clock),
+            Limits::of(&options),
+            Arc::clone(&recorder),
+        );
         let context = Context {
             options,
             clock,
@@ -87,11 +101,11 @@ impl Crawler {
             origins,
             stopped,
         };
-        Ok(Self {
+        Self {
             context: Arc::new(context),
             in_flight: InFlight::default(),
             stop,
-        })
+        }
     }
 
     /// Ends every visit, those under way and those yet to come, as [`WarmFailure::Cancelled`].
@@ -158,17 +172,29 @@ impl Context {
 
     /// Waits for its turn, and asks once.
     async fn attempt(&self, origin: &Origin, address: &Address, page: &WarmRequest) -> Verdict {
-        let turn = origin.turn().await;
+        let turn = match origin.turn().await {
+            Ok(turn) => turn,
+            Err(outcome) => {
+                return Verdict::Again {
+                    outcome,
+                    pause: None,
+                };
+            }
+        };
         let answer = self.fetcher.fetch(address, page).await;
+        let signal = answer.signal();
         let verdict = answer.judge(page.least, self.clock.time_of_day());
         // Before the next in line gets its turn.
-        if let Verdict::Again {
-            pause: Some(pause), ..
-        } = verdict
-        {
-            origin.close_for(pause.min(self.options.longest_retry_after));
-        }
-        drop(turn);
+        let refusal = match &verdict {
+            Verdict::Again { outcome, pause } => {
+                if let Some(pause) = pause {
+                    origin.close_for((*pause).min(self.options.longest_retry_after));
+                }
+                Some(outcome)
+            }
+            Verdict::Final(_) => None,
+        };
+        turn.end(signal, refusal);
         verdict
     }
 

@@ -1,9 +1,11 @@
 //! One request for one page.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use isr_core::{Clock, PageUrl, SiteOrigin, WARMUP_HEADER, WarmFailure, WarmRequest, WarmupKey};
 use reqwest::{Client, Response, Url};
@@ -24,6 +26,13 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// How long a signature is good for: longer than any request waits on its way, and shorter than
 /// anything that would be worth a replay.
 const SIGNATURE_LASTS: Duration = Duration::from_mins(5);
+
+/// Whoever is asked for pages: a [`Fetcher`], and in simulations a script.
+#[async_trait]
+pub(crate) trait Fetch: fmt::Debug + Send + Sync {
+    /// Asks once. Dropping the future closes the connection.
+    async fn fetch(&self, address: &Address, page: &WarmRequest) -> Answer;
+}
 
 /// Sends requests and drains responses.
 #[derive(Debug)]
@@ -81,8 +90,24 @@ impl Fetcher {
         })
     }
 
-    /// Asks once. Dropping the future closes the connection.
-    pub(crate) async fn fetch(&self, address: &Address, page: &WarmRequest) -> Answer {
+    /// Reads a body to its end and keeps none of it.
+    async fn drain(&self, mut response: Response) -> Result<(), Answer> {
+        let mut read = 0_u64;
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            read += chunk.len() as u64;
+            if read > self.largest_body {
+                return Err(Answer::TooLarge {
+                    limit: self.largest_body,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Fetch for Fetcher {
+    async fn fetch(&self, address: &Address, page: &WarmRequest) -> Answer {
         let now = self.clock.time_of_day();
         let signature = self.key.sign(&page.url, page.least, now, SIGNATURE_LASTS);
         let mut request = self
@@ -110,20 +135,6 @@ impl Fetcher {
                 took: self.clock.now().saturating_sub(began),
             },
         }
-    }
-
-    /// Reads a body to its end and keeps none of it.
-    async fn drain(&self, mut response: Response) -> Result<(), Answer> {
-        let mut read = 0_u64;
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            read += chunk.len() as u64;
-            if read > self.largest_body {
-                return Err(Answer::TooLarge {
-                    limit: self.largest_body,
-                });
-            }
-        }
-        Ok(())
     }
 }
 

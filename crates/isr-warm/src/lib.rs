@@ -7,6 +7,9 @@
 //! - To each origin that it contacts, however many calls are under way, at most so many requests
 //!   run at once and so many begin in a second ([`CrawlerOptions`]). One that answers with
 //!   `Retry-After` is left alone for that long, by all of them.
+//! - Within those limits it follows how each origin fares: more at once as long as pages take no
+//!   longer for it, fewer when they do or when it refuses, and one now and then while it is out of
+//!   order.
 //! - The same page in the same place is asked for once, whether it is named twice in a call or is
 //!   on its way for another call already.
 //! - What failed for a passing reason is tried again after a random delay, a few times. A page that
@@ -23,12 +26,19 @@
 //! installs once before the first crawler is made.
 
 mod batch;
+mod breaker;
 mod crawler;
 mod fetch;
 mod in_flight;
+mod limit;
 mod options;
 mod origin;
+mod overview;
+mod permits;
 mod retry;
+mod signal;
+#[cfg(test)]
+mod simulation;
 mod verdict;
 
 pub use crawler::{Crawler, CrawlerError};

@@ -13,8 +13,12 @@ use isr_core::SiteOrigin;
 pub struct CrawlerOptions {
     /// The sites whose pages may be warmed. Nothing else is ever asked for. Default: none.
     pub allowed: Vec<SiteOrigin>,
-    /// Requests to one origin that run at once. 1 to 256. Default: 8.
+    /// Requests to one origin that run at once, at most. 1 to 256. Default: 8.
     pub concurrency: usize,
+    /// Whether how an origin fares decides how many of those it gets: as few as one when more would
+    /// slow it down or it refuses, and, while it is out of order, one now and then, at least every
+    /// `longest_backoff`. Default: true.
+    pub adaptive: bool,
     /// Requests to one origin that begin in a second, after the burst; `None` for as many as there
     /// are. 1 to 10 000. Default: 50.
     pub rate: Option<u32>,
@@ -29,7 +33,8 @@ pub struct CrawlerOptions {
     /// The longest delay before the second attempt; it doubles for each one after that. The delay
     /// itself is random, from zero up. 1 ms to 1 min. Default: 250 ms.
     pub backoff: Duration,
-    /// What the delay before an attempt never exceeds. 1 ms to 10 min. Default: 10 s.
+    /// What the delay before an attempt never exceeds, nor the time between two probes of an origin
+    /// that is out of order. 1 ms to 10 min. Default: 10 s.
     pub longest_backoff: Duration,
     /// What a `Retry-After` is cut to. 0 to 1 h. Default: 30 s.
     pub longest_retry_after: Duration,
@@ -46,6 +51,7 @@ impl Default for CrawlerOptions {
         Self {
             allowed: Vec::new(),
             concurrency: 8,
+            adaptive: true,
             rate: Some(50),
             burst: 10,
             connect_timeout: Duration::from_secs(3),

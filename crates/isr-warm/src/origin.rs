@@ -9,11 +9,15 @@ use std::time::Duration;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use isr_core::Clock;
+use isr_core::{Clock, Recorder, WarmOutcome};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::breaker::{Breaker, Change};
+use crate::limit::Limit;
 use crate::options::CrawlerOptions;
+use crate::overview::{Overview, Standing};
+use crate::permits::{Permit, Permits};
+use crate::signal::Signal;
 
 /// How many origins are remembered before those that nobody is asking are forgotten.
 const REMEMBERED: usize = 256;
@@ -23,6 +27,7 @@ const REMEMBERED: usize = 256;
 pub(crate) struct Origins {
     clock: Arc<dyn Clock>,
     limits: Limits,
+    overview: Arc<Overview>,
     by_address: Mutex<HashMap<String, Arc<Origin>>>,
 }
 
@@ -31,15 +36,60 @@ pub(crate) struct Origins {
 pub(crate) struct Limits {
     concurrency: usize,
     quota: Option<Quota>,
+    adaptive: bool,
+    longest_rest: Duration,
 }
 
 /// One server, or one service of many, as an address names it.
 pub(crate) struct Origin {
+    address: String,
     clock: Arc<dyn Clock>,
-    permits: Semaphore,
+    permits: Permits,
     pace: Option<Pace>,
+    overview: Arc<Overview>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     /// When it may be asked again, by the clock's `now`.
-    opens: Mutex<Duration>,
+    opens: Duration,
+    /// Requests under way.
+    running: usize,
+    standing: Standing,
+    /// `None` where the limit is what was configured and nothing else.
+    control: Option<Control>,
+}
+
+/// What the origin's answers decide.
+#[derive(Debug)]
+struct Control {
+    limit: Limit,
+    breaker: Breaker,
+    refusal: Option<WarmOutcome>,
+}
+
+/// One request under way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    origin: &'a Origin,
+    /// The number of the limit that it began under.
+    limit: u64,
+    era: u64,
+    _permit: Permit<'a>,
+}
+
+/// Whether whoever holds a permit may begin.
+enum Start {
+    Now {
+        limit: u64,
+        era: u64,
+    },
+    After(Duration),
+    /// The limit was lowered meanwhile: the permit goes back.
+    QueueAgain,
+    /// A probe was refused, which answers all who wait.
+    Refused(WarmOutcome),
 }
 
 /// A token bucket that reads the time off the crawler's clock.
@@ -56,10 +106,11 @@ impl governor::clock::Clock for PaceClock {
 }
 
 impl Origins {
-    pub(crate) fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, limits: Limits, recorder: Arc<dyn Recorder>) -> Self {
         Self {
             clock,
             limits,
+            overview: Arc::new(Overview::new(recorder)),
             by_address: Mutex::default(),
         }
     }
@@ -73,7 +124,13 @@ impl Origins {
         if origins.len() >= REMEMBERED {
             origins.retain(|_, origin| Arc::strong_count(origin) > 1);
         }
-        let origin = Arc::new(Origin::new(Arc::clone(&self.clock), self.limits));
+        let origin = Origin::new(
+            address,
+            Arc::clone(&self.clock),
+            self.limits,
+            &self.overview,
+        );
+        let origin = Arc::new(origin);
         origins.insert(address.to_owned(), Arc::clone(&origin));
         origin
     }
@@ -87,57 +144,196 @@ impl Limits {
         Self {
             concurrency: options.concurrency,
             quota: options.rate.map(quota),
+            adaptive: options.adaptive,
+            longest_rest: options.longest_backoff,
         }
     }
 }
 
 impl Origin {
-    fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
+    fn new(address: &str, clock: Arc<dyn Clock>, limits: Limits, overview: &Arc<Overview>) -> Self {
         let pace = |quota| RateLimiter::direct_with_clock(quota, PaceClock(Arc::clone(&clock)));
+        let control = limits.adaptive.then(|| Control {
+            limit: Limit::new(limits.concurrency),
+            breaker: Breaker::new(limits.longest_rest),
+            refusal: None,
+        });
+        let at_once = control.as_ref().map(|control| control.limit.at_once());
+        let at_once = at_once.unwrap_or(limits.concurrency);
+        let standing = Standing {
+            at_once: at_once as u64,
+            out_of_order: 0,
+        };
+        overview.changed(Standing::default(), standing);
         Self {
-            permits: Semaphore::new(limits.concurrency),
+            address: address.to_owned(),
+            permits: Permits::new(at_once),
             pace: limits.quota.map(pace),
-            opens: Mutex::default(),
+            overview: Arc::clone(overview),
+            state: Mutex::new(State {
+                opens: Duration::ZERO,
+                running: 0,
+                standing,
+                control,
+            }),
             clock,
         }
     }
 
-    /// Waits until a request may begin. It counts as running until the permit is dropped.
-    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
-        let permit = self
-            .permits
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
-        while let Some(wait) = self.wait() {
-            self.clock.sleep(wait).await;
+    /// Waits until a request may begin.
+    ///
+    /// # Errors
+    ///
+    /// What the origin answered to a probe, when it has been out of order for long and still was
+    /// meanwhile: the request need not be made.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, WarmOutcome> {
+        let probes = self.refused_probes();
+        loop {
+            let permit = self.permits.acquire().await;
+            loop {
+                match self.start(probes) {
+                    Start::Now { limit, era } => {
+                        return Ok(Turn {
+                            origin: self,
+                            limit,
+                            era,
+                            _permit: permit,
+                        });
+                    }
+                    Start::After(wait) => self.clock.sleep(wait).await,
+                    Start::QueueAgain => break,
+                    Start::Refused(outcome) => return Err(outcome),
+                }
+            }
         }
-        permit
     }
 
     /// Lets nobody begin a request for this long: what a `Retry-After` asks for is asked of the
     /// client and not of the page (RFC 9110 §10.2.3).
     pub(crate) fn close_for(&self, pause: Duration) {
         let until = self.clock.now() + pause;
-        let mut opens = self.opens.lock();
-        *opens = until.max(*opens);
+        let mut state = self.state.lock();
+        state.opens = until.max(state.opens);
     }
 
-    /// How long to wait before asking again; `None` takes a token out of the bucket.
-    fn wait(&self) -> Option<Duration> {
-        let closed = self.opens.lock().saturating_sub(self.clock.now());
-        if !closed.is_zero() {
-            return Some(closed);
+    fn refused_probes(&self) -> u64 {
+        let state = self.state.lock();
+        let control = state.control.as_ref();
+        control.map_or(0, |control| control.breaker.refused_probes())
+    }
+
+    /// Whether a request may begin; if so, it has, and has taken a token out of the bucket.
+    fn start(&self, probes: u64) -> Start {
+        if self.permits.are_too_many() {
+            return Start::QueueAgain;
         }
-        let early = self.pace.as_ref()?.check().err()?;
-        Some(early.wait_time_from(self.clock.now()))
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let mut closed = state.opens.saturating_sub(now);
+        if let Some(control) = &state.control {
+            if let Some(refusal) = control.refusal_since(probes) {
+                return Start::Refused(refusal);
+            }
+            closed = closed.max(control.breaker.wait(now).unwrap_or_default());
+        }
+        if !closed.is_zero() {
+            return Start::After(closed);
+        }
+        if let Some(early) = self.pace.as_ref().and_then(|pace| pace.check().err()) {
+            return Start::After(early.wait_time_from(now));
+        }
+        state.running += 1;
+        let running = state.running;
+        match &mut state.control {
+            Some(control) => Start::Now {
+                limit: control.limit.begin(running),
+                era: control.breaker.era(),
+            },
+            None => Start::Now { limit: 0, era: 0 },
+        }
+    }
+
+    fn log(&self, change: Change) {
+        let origin = &self.address;
+        match change {
+            Change::None => {}
+            Change::Opened { rest } => {
+                tracing::warn!(origin, ?rest, "an origin does not serve, and is left alone");
+            }
+            Change::Closed => tracing::info!(origin, "an origin serves again"),
+        }
+    }
+}
+
+impl Control {
+    fn standing(&self) -> Standing {
+        Standing {
+            at_once: self.limit.at_once() as u64,
+            out_of_order: u64::from(self.breaker.is_open()),
+        }
+    }
+
+    /// What a probe was refused with, if one was since there had been so many.
+    fn refusal_since(&self, probes: u64) -> Option<WarmOutcome> {
+        let refused = self.breaker.refused_probes() > probes;
+        refused.then(|| self.refusal.clone()).flatten()
+    }
+}
+
+impl Turn<'_> {
+    /// Ends the request, and says what it told about the origin, and how the page ended if the
+    /// origin refused.
+    pub(crate) fn end(self, signal: Signal, refusal: Option<&WarmOutcome>) {
+        let mut state = self.origin.state.lock();
+        let Some(control) = &mut state.control else {
+            return;
+        };
+        let now = self.origin.clock.now();
+        control.limit.end(self.limit, signal);
+        let change = control.breaker.end(self.era, signal, now);
+        if matches!(change, Change::Opened { .. }) {
+            control.limit.restart();
+            control.refusal = refusal.map(to_whoever_waits);
+        }
+        self.origin.permits.set(control.limit.at_once());
+        let standing = control.standing();
+        let before = std::mem::replace(&mut state.standing, standing);
+        self.origin.overview.changed(before, standing);
+        drop(state);
+        self.origin.log(change);
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let standing = self.state.get_mut().standing;
+        self.overview.changed(standing, Standing::default());
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.origin.state.lock().running -= 1;
+    }
+}
+
+/// What a page's outcome is to pages that were not asked for because of it.
+fn to_whoever_waits(outcome: &WarmOutcome) -> WarmOutcome {
+    match outcome {
+        WarmOutcome::Failed { reason, detail } => WarmOutcome::Failed {
+            reason: *reason,
+            detail: format!("not asked for, since another page was tried in vain: {detail}"),
+        },
+        outcome => outcome.clone(),
     }
 }
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Origin")
+            .field("address", &self.address)
             .field("permits", &self.permits)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
@@ -147,67 +343,4 @@ impl fmt::Debug for Origin {
 mod clock;
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::clock::SkippingClock;
-    use super::*;
-
-    fn origin(clock: &SkippingClock, options: &CrawlerOptions) -> Origin {
-        Origin::new(Arc::new(clock.clone()), Limits::of(options))
-    }
-
-    #[test]
-    fn only_so_many_requests_run_at_once() {
-        let options = CrawlerOptions {
-            concurrency: 3,
-            rate: None,
-            ..CrawlerOptions::default()
-        };
-        let origin = origin(&SkippingClock::default(), &options);
-        let mut running: Vec<_> = (0..3)
-            .map(|_| origin.turn().now_or_never().unwrap())
-            .collect();
-        assert!(origin.turn().now_or_never().is_none());
-        running.pop();
-        assert!(origin.turn().now_or_never().is_some());
-    }
-
-    #[tokio::test]
-    async fn after_the_burst_requests_begin_at_the_rate() {
-        let clock = SkippingClock::default();
-        let options = CrawlerOptions {
-            rate: Some(50),
-            burst: 10,
-            ..CrawlerOptions::default()
-        };
-        let origin = origin(&clock, &options);
-        for request in 0..110_u32 {
-            drop(origin.turn().await);
-            let due = Duration::from_millis(20) * request.saturating_sub(9);
-            assert_eq!(clock.now(), due, "request {request}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_origin_that_asks_to_be_left_alone_is() {
-        let clock = SkippingClock::default();
-        let origin = origin(&clock, &CrawlerOptions::default());
-        origin.close_for(Duration::from_secs(7));
-        origin.close_for(Duration::from_secs(5));
-        drop(origin.turn().await);
-        assert_eq!(clock.now(), Duration::from_secs(7));
-    }
-
-    #[test]
-    fn an_address_keeps_its_origin_and_idle_ones_are_forgotten() {
-        let limits = Limits::of(&CrawlerOptions::default());
-        let origins = Origins::new(Arc::new(SkippingClock::default()), limits);
-        let kept = origins.at("http://kept");
-        for number in 0..2 * REMEMBERED {
-            origins.at(&format!("http://{number}"));
-        }
-        assert!(Arc::ptr_eq(&kept, &origins.at("http://kept")));
-        assert!(origins.by_address.lock().len() <= REMEMBERED);
-    }
-}
+mod tests;

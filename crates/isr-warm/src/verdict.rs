@@ -6,6 +6,8 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use isr_core::{GENERATION_HEADER, Generation, WarmFailure, WarmOutcome, retry_after};
 use sfv::{BareItem, Item, List, ListEntry, Parser};
 
+use crate::signal::Signal;
+
 /// The response header by which caches say how they handled a request (RFC 9211).
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -38,7 +40,28 @@ pub(crate) enum Verdict {
     },
 }
 
+/// How long an origin is left alone that has had too many requests and does not say for how long
+/// that is so.
+const AFTER_TOO_MANY: Duration = Duration::from_secs(1);
+
 impl Answer {
+    /// What the answer tells about the origin.
+    pub(crate) fn signal(&self) -> Signal {
+        match self {
+            Self::Response { status, took, .. } => match status.as_u16() {
+                200..=299 => Signal::Served { took: *took },
+                429 | 502..=504 => Signal::Refused,
+                500..=599 => Signal::Failed,
+                _ => Signal::Answered,
+            },
+            Self::Broken { reason, .. } => match reason {
+                WarmFailure::Body => Signal::Failed,
+                _ => Signal::Refused,
+            },
+            Self::TooLarge { .. } => Signal::Answered,
+        }
+    }
+
     /// What the answer means for whoever asked for a page rendered under no less than `least`.
     pub(crate) fn judge(self, least: Option<Generation>, now: SystemTime) -> Verdict {
         match self {
@@ -98,7 +121,7 @@ fn of_response(
         404 | 410 => Verdict::Final(WarmOutcome::Gone { status: code }),
         429 | 502..=504 => Verdict::Again {
             outcome: failed(),
-            pause: retry_after(headers, now),
+            pause: retry_after(headers, now).or((code == 429).then_some(AFTER_TOO_MANY)),
         },
         _ => Verdict::Final(failed()),
     }
@@ -208,7 +231,7 @@ mod tests {
         let last = Verdict::Final;
         let again = |status| Verdict::Again {
             outcome: failed(status),
-            pause: None,
+            pause: (status == 429).then_some(AFTER_TOO_MANY),
         };
         let gone = |status| last(WarmOutcome::Gone { status });
         let redirected = |status| last(WarmOutcome::Redirected { status });
@@ -236,6 +259,42 @@ mod tests {
         for (status, expected) in cases {
             assert_eq!(judge(status, &[], None), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn an_answer_tells_how_the_origin_fares() {
+        let served = Signal::Served { took: TOOK };
+        let cases = [
+            (200, served),
+            (204, served),
+            (301, Signal::Answered),
+            (304, Signal::Answered),
+            (401, Signal::Answered),
+            (404, Signal::Answered),
+            (429, Signal::Refused),
+            (500, Signal::Failed),
+            (501, Signal::Failed),
+            (502, Signal::Refused),
+            (503, Signal::Refused),
+            (504, Signal::Refused),
+            (505, Signal::Failed),
+        ];
+        for (status, expected) in cases {
+            let answer = Answer::Response {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: HeaderMap::new(),
+                took: TOOK,
+            };
+            assert_eq!(answer.signal(), expected, "{status}");
+        }
+        let broken = |reason| {
+            let detail = String::new();
+            Answer::Broken { reason, detail }.signal()
+        };
+        assert_eq!(broken(WarmFailure::Connect), Signal::Refused);
+        assert_eq!(broken(WarmFailure::Timeout), Signal::Refused);
+        assert_eq!(broken(WarmFailure::Body), Signal::Failed);
+        assert_eq!(Answer::TooLarge { limit: 1 }.signal(), Signal::Answered);
     }
 
     #[test]

@@ -129,6 +129,7 @@ async fn delays_between_attempts_grow_within_their_bounds() {
     let server = server(&[status(503)]).await;
     let crawl = crawl(CrawlerOptions {
         attempts: 10,
+        adaptive: false,
         backoff: Duration::from_secs(1),
         longest_backoff: Duration::from_secs(20),
         ..options()

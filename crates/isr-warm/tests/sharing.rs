@@ -52,7 +52,10 @@ async fn a_page_named_twice_in_a_call_is_asked_for_once() {
 #[tokio::test]
 async fn calls_share_a_page_on_its_way_unless_they_ask_for_more() {
     let mut server = Server::start().await;
-    let crawl = crawl(options());
+    let crawl = crawl(CrawlerOptions {
+        adaptive: false,
+        ..options()
+    });
     let ask = |least| call(&crawl.crawler, vec![page("/", &server.address, least)]);
     let first = ask(Some(3));
     settle().await;
@@ -99,6 +102,7 @@ async fn a_dropped_call_closes_its_connections_and_frees_its_places() {
     let mut server = Server::start().await;
     let crawl = crawl(CrawlerOptions {
         concurrency: 2,
+        adaptive: false,
         ..options()
     });
     let pages = ["/1", "/2", "/3"].map(|path| page(path, &server.address, None));
@@ -158,6 +162,7 @@ async fn requests_to_one_origin_are_bounded_over_all_calls() {
     let mut server = Server::start().await;
     let crawl = crawl(CrawlerOptions {
         concurrency: BOUND,
+        adaptive: false,
         ..options()
     });
     let pages = |from: usize| {

@@ -327,6 +327,7 @@ fn warm(raw: &raw::Warm, faults: &mut Faults) -> WarmConfig {
             Duration::ZERO..=HOUR,
         ),
         concurrency: faults.number("warm.concurrency", raw.concurrency, 1..=256),
+        adaptive: raw.adaptive,
         rate: faults.number("warm.rate", raw.rate, 1..=10_000),
         burst: faults.number("warm.burst", raw.burst, 1..=1000),
         attempts: faults.number("warm.attempts", raw.attempts, 1..=10),

@@ -295,8 +295,10 @@ pub struct RuleConfig {
 pub struct WarmConfig {
     /// What signs its requests; `None` where the store's own secret does.
     pub key: Option<WarmupKey>,
-    /// Requests at once.
+    /// Requests to one host at once, at most.
     pub concurrency: NonZeroU16,
+    /// Whether it follows how the host fares how many of those there are.
+    pub adaptive: bool,
     /// Requests a second, after the burst.
     pub rate: NonZeroU32,
     /// Requests that may begin at once after a rest.

@@ -34,6 +34,7 @@ pub(super) fn crawler(
     let options = CrawlerOptions {
         allowed: config.site.hosts.clone(),
         concurrency: usize::from(warm.concurrency.get()),
+        adaptive: warm.adaptive,
         rate: Some(warm.rate.get()),
         burst: warm.burst.get(),
         connect_timeout: warm.connect_timeout,

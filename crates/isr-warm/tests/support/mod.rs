@@ -104,7 +104,7 @@ impl Recorder for Events {
     fn record(&self, event: &Event<'_>) {
         self.0.lock().push(match *event {
             Event::Warmed { .. } => Ok(()),
-            Event::WarmSkipped => return,
+            Event::WarmSkipped | Event::WarmOrigins { .. } => return,
             Event::WarmFailed { reason } => Err(reason),
             ref other => unreachable!("a crawler has nothing to do with {other:?}"),
         });
