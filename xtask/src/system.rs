@@ -42,6 +42,12 @@ pub(crate) const STRACE: Program = Program {
     package: "strace",
 };
 
+/// Prometheus, which scrapes what the program tells of itself; `promtool` comes with it.
+pub(crate) const PROMETHEUS: Program = Program {
+    names: &["prometheus"],
+    package: "prometheus",
+};
+
 /// A file of a package that is no program: a module of a server.
 pub(crate) struct Module {
     /// Where it may be, which depends on the machine's architecture.

@@ -58,6 +58,7 @@ pub(crate) fn run(
         &system::VARNISH,
         &system::NGINX,
         &system::STRACE,
+        &system::PROMETHEUS,
     ] {
         system::ensure(program)?;
     }

@@ -7,14 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use isr_core::{
-    Beginning, Bind, BindOutcome, Claim, Claimed, Clock, Collected, Cursor, DeadLetterChunk, Epoch,
-    GraphStatistics, Heard, JobKey, JobStore, Leave, LeavePage, News, PageJob, PageTags, PageUrl,
-    PageWork, Position, QueueDepth, RateBudget, RateLimit, Receipt, ReceiptChunk, ReceiptFilter,
-    RevalidationId, Secret, SenderId, SenderReport, SenderState, Standing, Store, StoreError, Tag,
-    TagGraph, Taken, Target, Timestamp, UrlChunk, WorkerId,
-};
+use isr_core::{Clock, Store, StoreError};
 use tokio::sync::{Mutex, OnceCell};
+
+use crate::store_calls::store_calls;
 
 /// How long after a failed attempt the next one is made.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
@@ -82,66 +78,23 @@ impl fmt::Debug for LateStore {
 
 /// Hands every call on to the store once it is open.
 macro_rules! hand_on {
-    ($seam:ident: $($call:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
+    ($seam:ident: $($kind:literal $call:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         #[async_trait]
-        impl $seam for LateStore {
-            $(async fn $call(&self, $($argument: $kind),*) -> Result<$result, StoreError> {
+        impl isr_core::$seam for LateStore {
+            $(async fn $call(&self, $($argument: $type),*) -> Result<$result, StoreError> {
                 self.get().await?.$call($($argument),*).await
             })*
         }
     };
 }
 
-hand_on! { TagGraph:
-    position() -> Position;
-    time() -> Timestamp;
-    secret() -> Secret;
-    bind(binds: &[Bind]) -> Vec<BindOutcome>;
-    unbind(urls: &[PageUrl]) -> u64;
-    urls_for(target: &Target, after: Option<&Cursor>, limit: usize) -> UrlChunk;
-    tags_for(url: &PageUrl) -> Option<PageTags>;
-    invalidate(receipt: Receipt) -> Receipt;
-    beginning() -> Option<Beginning>;
-    dealt_with(beginning: Epoch) -> ();
-    news_since(after: &Position, limit: usize) -> News;
-    standing(page: &PageUrl, tags: &[Tag]) -> Standing;
-    history(page: &PageUrl, before: Option<u64>, limit: usize) -> Vec<Heard>;
-    report(report: &SenderReport) -> ();
-    senders() -> Vec<SenderState>;
-    dismiss(sender: &SenderId) -> ();
-    statistics(largest: usize) -> GraphStatistics;
-    collect_garbage(limit: usize) -> Collected;
-}
-
-hand_on! { JobStore:
-    claim_revalidations(worker: &WorkerId, limit: usize, lease: Duration) -> Vec<Claimed<Receipt>>;
-    cancel(id: &RevalidationId) -> Option<Receipt>;
-    release(id: &RevalidationId) -> Option<Receipt>;
-    save(claim: &Claim, receipt: &Receipt, lease: Duration) -> ();
-    leave(claim: &Claim, receipt: &Receipt, how: &Leave) -> ();
-    queue_pages(pages: &[PageWork], delay: Duration) -> ();
-    claim_pages(worker: &WorkerId, limit: usize, lease: Duration) -> Vec<Claimed<PageWork>>;
-    renew_pages(claims: &[Claim], lease: Duration) -> ();
-    leave_pages(pages: &[(Claim, LeavePage)]) -> ();
-    pages_outstanding(position: &Position) -> u64;
-    hand_back(worker: &WorkerId) -> ();
-    receipt(id: &RevalidationId) -> Option<Receipt>;
-    receipts(wanted: &ReceiptFilter, after: Option<&Cursor>, limit: usize) -> ReceiptChunk;
-    dead_letters(after: Option<&Cursor>, limit: usize) -> DeadLetterChunk;
-    page_job(page: &PageUrl) -> Option<PageJob>;
-    replay(jobs: &[JobKey]) -> u64;
-    depth() -> QueueDepth;
-}
-
-hand_on! { RateBudget:
-    take(limit: &RateLimit, tokens: u32, patience: Duration) -> Taken;
-    pause(limit: &RateLimit, pause: Duration) -> ();
-}
+store_calls!(hand_on);
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use isr_core::TagGraph;
     use isr_graph::{MemoryOptions, MemoryStore};
     use isr_testkit::HandClock;
 

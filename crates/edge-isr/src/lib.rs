@@ -17,6 +17,8 @@ pub mod connectors;
 mod engine;
 #[cfg(feature = "sqlite")]
 mod late_store;
+mod store_calls;
+mod watched_store;
 
 #[doc(inline)]
 pub use self::engine::{

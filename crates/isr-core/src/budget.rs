@@ -1,6 +1,7 @@
 //! The seam to what all workers of a site share of a service's rate limits.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +36,27 @@ pub trait RateBudget: fmt::Debug + Send + Sync + 'static {
     ///
     /// See [`StoreError`].
     async fn pause(&self, limit: &RateLimit, pause: Duration) -> Result<(), StoreError>;
+
+    /// How many tokens are there now, for whoever watches; none is taken.
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreError`].
+    async fn left(&self, limit: &RateLimit) -> Result<u32, StoreError> {
+        // A bucket of one token that comes back at once: whoever wants none of it hears when the real one is
+        // full again, to the thousandth of a token.
+        let mut probe = limit.clone();
+        probe.burst = NonZeroU32::MIN;
+        probe.period /= 1_000;
+        let missing = match self.take(&probe, 0, Duration::ZERO).await? {
+            Taken::TooLong(wait) => wait + probe.interval(),
+            Taken::After(_) => return Ok(limit.burst.get()),
+        };
+        let missing = missing
+            .as_nanos()
+            .div_ceil(limit.interval().as_nanos().max(1));
+        Ok(u32::try_from(missing).map_or(0, |missing| limit.burst.get().saturating_sub(missing)))
+    }
 }
 
 /// What became of an attempt to take tokens.

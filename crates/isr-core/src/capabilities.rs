@@ -97,6 +97,25 @@ impl Capabilities {
         self.ability(target).is_some()
     }
 
+    /// The rate limits of all that it can do, each bucket once.
+    pub fn rates(&self) -> impl Iterator<Item = &RateLimit> + Send {
+        let abilities = [
+            &self.url,
+            &self.tag,
+            &self.prefix,
+            &self.host,
+            &self.everything,
+        ];
+        let limits = abilities.map(|ability| ability.as_ref().and_then(|can| can.rate.as_ref()));
+        let is_first = move |(index, limit): &(usize, &RateLimit)| {
+            let before = limits[..*index].iter().flatten();
+            before.copied().all(|before| before.bucket != limit.bucket)
+        };
+        let named = limits.into_iter().enumerate();
+        let named = named.filter_map(|(index, limit)| Some((index, limit?)));
+        named.filter(is_first).map(|(_, limit)| limit)
+    }
+
     /// Whether responses can tell the tier of a tag at all.
     fn knows(&self, tag: &Tag) -> bool {
         let support = self.tags.as_ref();
@@ -241,6 +260,30 @@ mod tests {
             }),
             ..Capabilities::default()
         }
+    }
+
+    #[test]
+    fn each_bucket_is_listed_once() {
+        let limited = |bucket: &str| {
+            Some(Ability::UNLIMITED.at(RateLimit {
+                bucket: bucket.to_owned(),
+                unit: RateUnit::Calls,
+                burst: NonZeroU32::MIN,
+                refill: NonZeroU32::MIN,
+                period: Duration::from_secs(1),
+                per_account: false,
+            }))
+        };
+        let can = Capabilities {
+            url: limited("a"),
+            tag: limited("b"),
+            host: Some(Ability::UNLIMITED),
+            everything: limited("a"),
+            ..Capabilities::default()
+        };
+        let buckets: Vec<&str> = can.rates().map(|limit| limit.bucket.as_str()).collect();
+        assert_eq!(buckets, ["a", "b"]);
+        assert_eq!(Capabilities::default().rates().count(), 0);
     }
 
     #[test]

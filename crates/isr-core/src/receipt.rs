@@ -443,6 +443,14 @@ pub enum LagProgress {
 }
 
 impl Receipt {
+    /// Since when it waits to be carried out, by the store's clock: when it was accepted, or the later time
+    /// that it was asked for. `None` until the store has accepted it.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        self.made
+            .map(|made| made.max(self.options.at.unwrap_or(made)))
+    }
+
     /// A revalidation that nobody has stored yet.
     #[must_use]
     pub fn new(targets: Targets, options: RevalidateOptions, source: Source) -> Self {

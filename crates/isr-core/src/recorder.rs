@@ -59,15 +59,23 @@ pub enum Milestone {
     Purged,
     /// Every tier that can say so has carried it out.
     Confirmed,
-    /// The pages have been warmed.
+    /// The pages have been warmed, as far as they could be.
     Warmed,
+    /// Every page that was warmed was seen to be no older than the revalidation, and none failed.
+    Verified,
     /// Nothing older can appear any more.
     Settled,
 }
 
 impl Milestone {
     /// Every milestone, for whoever declares a metric by it.
-    pub const ALL: [Self; 4] = [Self::Purged, Self::Confirmed, Self::Warmed, Self::Settled];
+    pub const ALL: [Self; 5] = [
+        Self::Purged,
+        Self::Confirmed,
+        Self::Warmed,
+        Self::Verified,
+        Self::Settled,
+    ];
 
     /// The word for it, as a metric label.
     #[must_use]
@@ -76,6 +84,7 @@ impl Milestone {
             Self::Purged => "purged",
             Self::Confirmed => "confirmed",
             Self::Warmed => "warmed",
+            Self::Verified => "verified",
             Self::Settled => "settled",
         }
     }
@@ -128,7 +137,8 @@ pub enum Event<'a> {
     Reached {
         /// Which.
         milestone: Milestone,
-        /// Since the worker's process first saw the revalidation.
+        /// Since the store accepted the revalidation, or since the time it was asked for; by the store's
+        /// clock, whoever worked on it meanwhile.
         after: Duration,
     },
     /// A revalidation was given up on.
@@ -161,6 +171,13 @@ pub enum Event<'a> {
     },
     /// A page was found gone or moved when it was to be warmed.
     WarmSkipped,
+    /// The store was asked for something, and answered or failed.
+    StoreAsked {
+        /// The kind of call, as a metric label.
+        call: &'static str,
+        /// From the call to its end.
+        took: Duration,
+    },
     /// The store failed to do what was asked.
     StoreFailed {
         /// The operation's name, as a metric label.
@@ -179,6 +196,16 @@ pub enum Event<'a> {
         tags: u64,
         /// Pairs of a page and a tag.
         edges: u64,
+        /// Bytes the store uses in all, where it can tell.
+        bytes: Option<u64>,
+    },
+    /// The rate limits of a tier were looked at.
+    RateBudget {
+        /// The connector's name.
+        connector: &'a str,
+        /// How much of the emptiest of its buckets is left: 1 when it is full, 0 when the next call has to
+        /// wait.
+        left: f64,
     },
     /// How long ago this process last knew itself up to date with the store.
     Behind {

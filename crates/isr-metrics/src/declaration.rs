@@ -36,6 +36,8 @@ pub enum Unit {
     Seconds,
     /// Bytes.
     Bytes,
+    /// Parts of a whole, from 0 to 1.
+    Ratio,
 }
 
 /// A label, and every value that it may have.
@@ -71,6 +73,14 @@ impl Declaration {
             unit: Unit::None,
             labels,
         }
+    }
+
+    pub(crate) const fn in_unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    pub(crate) const fn by(self, labels: &'static [Label]) -> Self {
+        Self { labels, ..self }
     }
 
     pub(crate) const fn gauge(name: &'static str, unit: Unit, help: &'static str) -> Self {
@@ -119,6 +129,7 @@ impl Unit {
             Self::None => "",
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
+            Self::Ratio => "ratio",
         }
     }
 }

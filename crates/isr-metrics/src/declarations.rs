@@ -28,6 +28,23 @@ pub const OPERATIONS: &[&str] = &[
     OTHER,
 ];
 
+/// What the store is asked for, as groups of calls that take alike: to bind, to invalidate, for the pages of
+/// a target, for news of revalidations, to take a report, to hand out jobs, to save how far they have come,
+/// for rate limits, to be tidied up, and whatever is looked up.
+pub const STORE_CALLS: &[&str] = &[
+    "bind",
+    "invalidate",
+    "resolve",
+    "follow",
+    "report",
+    "claim",
+    "save",
+    "budget",
+    "collect",
+    "look",
+    OTHER,
+];
+
 /// The words of every value of an enum that lists itself as `ALL`.
 macro_rules! words {
     ($of:ty) => {{
@@ -75,6 +92,11 @@ const CALL: &[Label] = &[
 ];
 const REASON: &[Label] = &[label("reason", WARM_FAILURES)];
 const OPERATION: &[Label] = &[label("operation", OPERATIONS)];
+const CONNECTOR: &[Label] = &[Label {
+    name: "connector",
+    values: Values::Connectors,
+}];
+const STORE_CALL: &[Label] = &[label("call", STORE_CALLS)];
 
 /// Requests to the edge.
 pub const EDGE_REQUESTS: Declaration = Declaration::counter(
@@ -140,7 +162,7 @@ pub const REVALIDATIONS: Declaration = Declaration::counter(
 pub const REVALIDATION_REACHED: Declaration = Declaration::seconds(
     "edge_isr_revalidation_reached_seconds",
     MILESTONE,
-    "Time from a worker's first sight of a revalidation until it reached a milestone.",
+    "Time from a revalidation's acceptance, or from the time it was asked for, until it reached a milestone for the first time.",
 );
 /// Revalidations lost to the dead letters.
 pub const REVALIDATIONS_FAILED: Declaration = Declaration::counter(
@@ -160,6 +182,13 @@ pub const PURGE_ITEMS: Declaration = Declaration::counter(
     CALL,
     "Items in purge calls, by the tier called and whether it took the call on.",
 );
+/// What is left of rate limits.
+pub const PURGE_RATE_LEFT: Declaration = Declaration::gauge(
+    "edge_isr_purge_rate_left_ratio",
+    Unit::Ratio,
+    "How much of the emptiest of a tier's rate limits is left, seen every 10 seconds; always 1 where it has none.",
+)
+.by(CONNECTOR);
 /// Pages warmed.
 pub const WARMED_PAGES: Declaration =
     Declaration::counter("edge_isr_warmed_pages_total", &[], "Pages warmed.");
@@ -180,6 +209,12 @@ pub const WARM_SKIPPED: Declaration = Declaration::counter(
     "edge_isr_warm_skipped_total",
     &[],
     "Pages that were found gone or moved when they were to be warmed.",
+);
+/// How long the store took.
+pub const STORE_RESPONSE: Declaration = Declaration::seconds(
+    "edge_isr_store_response_seconds",
+    STORE_CALL,
+    "Time from a call to the store to its answer or failure, waiting for its turn included.",
 );
 /// Failures of the store.
 pub const STORE_FAILURES: Declaration = Declaration::counter(
@@ -247,6 +282,49 @@ pub const GRAPH_EDGES: Declaration = Declaration::gauge(
     Unit::None,
     "Pairs of a page and a tag of it.",
 );
+/// What the store takes up.
+pub const GRAPH_BYTES: Declaration = Declaration::gauge(
+    "edge_isr_graph_bytes",
+    Unit::Bytes,
+    "Bytes that the store uses in all; 0 where it cannot tell.",
+);
+/// The processor's time.
+pub const PROCESS_CPU: Declaration = Declaration::counter(
+    "process_cpu_seconds_total",
+    &[],
+    "Processor time that the process has used, in user and system mode.",
+)
+.in_unit(Unit::Seconds);
+/// The process's memory.
+pub const PROCESS_RESIDENT: Declaration = Declaration::gauge(
+    "process_resident_memory_bytes",
+    Unit::Bytes,
+    "Memory of the process that is in RAM.",
+);
+/// The process's address space.
+pub const PROCESS_VIRTUAL: Declaration = Declaration::gauge(
+    "process_virtual_memory_bytes",
+    Unit::Bytes,
+    "Address space that the process has reserved.",
+);
+/// The process's files and sockets.
+pub const PROCESS_OPEN_FDS: Declaration = Declaration::gauge(
+    "process_open_fds",
+    Unit::None,
+    "Files and sockets that the process has open.",
+);
+/// The most of them.
+pub const PROCESS_MAX_FDS: Declaration = Declaration::gauge(
+    "process_max_fds",
+    Unit::None,
+    "Files and sockets that the process may have open at once.",
+);
+/// When the process began.
+pub const PROCESS_START: Declaration = Declaration::gauge(
+    "process_start_time_seconds",
+    Unit::Seconds,
+    "When the process was started, since 1970 began.",
+);
 /// The build.
 pub const BUILD_INFO: Declaration = Declaration {
     labels: &[Label {
@@ -276,10 +354,12 @@ pub const ALL: &[Declaration] = &[
     REVALIDATIONS_FAILED,
     PURGE_CALLS,
     PURGE_ITEMS,
+    PURGE_RATE_LEFT,
     WARMED_PAGES,
     WARM_REQUEST,
     WARM_FAILURES_TOTAL,
     WARM_SKIPPED,
+    STORE_RESPONSE,
     STORE_FAILURES,
     STORE_BEHIND,
     QUEUE_REVALIDATIONS,
@@ -291,7 +371,25 @@ pub const ALL: &[Declaration] = &[
     GRAPH_PAGES,
     GRAPH_TAGS,
     GRAPH_EDGES,
+    GRAPH_BYTES,
+    PROCESS_CPU,
+    PROCESS_RESIDENT,
+    PROCESS_VIRTUAL,
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+    PROCESS_START,
     BUILD_INFO,
+];
+
+/// Those that every program has under the same name, as Prometheus' client libraries agreed. Only Linux
+/// tells them; elsewhere they are left out.
+pub const OF_PROCESS: &[Declaration] = &[
+    PROCESS_CPU,
+    PROCESS_RESIDENT,
+    PROCESS_VIRTUAL,
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+    PROCESS_START,
 ];
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 mod declaration;
 pub mod declarations;
 mod metrics;
+mod process;
 mod reference;
 mod series;
 

@@ -7,6 +7,7 @@ use isr_core::{Event, QueueDepth, Recorder};
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::declarations as declared;
+use crate::process::Process;
 use crate::series::{Declared, Series};
 
 /// The `Content-Type` of what [`Metrics::render`] writes.
@@ -31,16 +32,20 @@ pub struct Metrics {
     revalidations_failed: IntCounter,
     purge_calls: Series<Series<IntCounter>>,
     purge_items: Series<Series<IntCounter>>,
+    purge_rate_left: Series<Gauge>,
     warmed_pages: IntCounter,
     warm_request: Histogram,
     warm_failures: Series<IntCounter>,
     warm_skipped: IntCounter,
+    store_response: Series<Histogram>,
     store_failures: Series<IntCounter>,
     store_behind: Gauge,
     queue: QueueGauges,
     graph_pages: IntGauge,
     graph_tags: IntGauge,
     graph_edges: IntGauge,
+    graph_bytes: IntGauge,
+    process: Option<Process>,
 }
 
 struct QueueGauges {
@@ -75,10 +80,16 @@ impl Metrics {
             revalidations_failed: table.counter(&declared::REVALIDATIONS_FAILED),
             purge_calls: table.counters_by_connector(&declared::PURGE_CALLS, &connectors),
             purge_items: table.counters_by_connector(&declared::PURGE_ITEMS, &connectors),
+            purge_rate_left: table.gauges_by_connector(
+                &declared::PURGE_RATE_LEFT,
+                &connectors,
+                1.0,
+            ),
             warmed_pages: table.counter(&declared::WARMED_PAGES),
             warm_request: table.histogram(&declared::WARM_REQUEST),
             warm_failures: table.counters(&declared::WARM_FAILURES_TOTAL),
             warm_skipped: table.counter(&declared::WARM_SKIPPED),
+            store_response: table.histograms(&declared::STORE_RESPONSE),
             store_failures: table.counters(&declared::STORE_FAILURES),
             store_behind: table.gauge(&declared::STORE_BEHIND),
             queue: QueueGauges {
@@ -92,6 +103,8 @@ impl Metrics {
             graph_pages: table.int_gauge(&declared::GRAPH_PAGES),
             graph_tags: table.int_gauge(&declared::GRAPH_TAGS),
             graph_edges: table.int_gauge(&declared::GRAPH_EDGES),
+            graph_bytes: table.int_gauge(&declared::GRAPH_BYTES),
+            process: Process::register(&table),
             registry: table.into_registry(),
         }
     }
@@ -99,6 +112,9 @@ impl Metrics {
     /// Every metric in Prometheus' text format, to be sent as [`CONTENT_TYPE`].
     #[must_use]
     pub fn render(&self) -> String {
+        if let Some(process) = &self.process {
+            process.look();
+        }
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .expect("every registered metric has a name and a series")
@@ -161,12 +177,20 @@ impl Recorder for Metrics {
             }
             Event::WarmFailed { reason } => self.warm_failures.of(reason.as_str()).inc(),
             Event::WarmSkipped => self.warm_skipped.inc(),
+            Event::RateBudget { connector, left } => self.purge_rate_left.of(connector).set(left),
+            Event::StoreAsked { call, took } => observe(self.store_response.of(call), took),
             Event::StoreFailed { operation } => self.store_failures.of(operation).inc(),
             Event::Queue { ref depth } => self.queue(depth),
-            Event::Graph { pages, tags, edges } => {
+            Event::Graph {
+                pages,
+                tags,
+                edges,
+                bytes,
+            } => {
                 set(&self.graph_pages, pages);
                 set(&self.graph_tags, tags);
                 set(&self.graph_edges, edges);
+                set(&self.graph_bytes, bytes.unwrap_or_default());
             }
             Event::Behind { by } => self.store_behind.set(by.as_secs_f64()),
             _ => {} // an event that isr-core has learnt and that nothing is counted by yet

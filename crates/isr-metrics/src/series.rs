@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry,
+    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, Opts, Registry,
 };
 
 use crate::declaration::{Declaration, Kind, Label, Values};
@@ -74,11 +74,7 @@ impl Declared {
             unreachable!("declared with two labels")
         };
         let vec = self.counter_vec(declaration);
-        let known = connectors
-            .iter()
-            .map(String::as_str)
-            .filter(|name| *name != OTHER);
-        Series::new(known.chain([OTHER]), |connector| {
+        Series::new(known(connectors), |connector| {
             Series::new(closed(label).iter().copied(), |value| {
                 vec.with_label_values(&[connector, value])
             })
@@ -93,6 +89,28 @@ impl Declared {
     pub(crate) fn gauge(&self, declaration: &Declaration) -> Gauge {
         assert_eq!(declaration.kind, Kind::Gauge, "{}", declaration.name);
         self.register(Gauge::with_opts(opts(declaration)))
+    }
+
+    /// Gauges by connector, which show `initial` until something else is known.
+    pub(crate) fn gauges_by_connector(
+        &self,
+        declaration: &Declaration,
+        connectors: &[String],
+        initial: f64,
+    ) -> Series<Gauge> {
+        assert_eq!(declaration.kind, Kind::Gauge, "{}", declaration.name);
+        let vec = self.register(GaugeVec::new(opts(declaration), &names(declaration)));
+        Series::new(known(connectors), |connector| {
+            let gauge = vec.with_label_values(&[connector]);
+            gauge.set(initial);
+            gauge
+        })
+    }
+
+    /// A counter of what comes in parts.
+    pub(crate) fn float_counter(&self, declaration: &Declaration) -> Counter {
+        assert_eq!(declaration.kind, Kind::Counter, "{}", declaration.name);
+        self.register(Counter::with_opts(opts(declaration)))
     }
 
     /// A gauge that stays 1 and whose label's value is what it tells.
@@ -132,6 +150,12 @@ impl Declared {
         registered.expect("no name is declared twice, as the table's tests make sure");
         metric
     }
+}
+
+/// The label values of connectors: their names, and what stands for any other, last.
+fn known(connectors: &[String]) -> impl Iterator<Item = &str> {
+    let names = connectors.iter().map(String::as_str);
+    names.filter(|name| *name != OTHER).chain([OTHER])
 }
 
 fn opts(declaration: &Declaration) -> Opts {

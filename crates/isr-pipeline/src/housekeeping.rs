@@ -134,7 +134,26 @@ impl Housekeeper {
             pages: graph.pages,
             tags: graph.tags,
             edges: graph.edges,
+            bytes: graph.bytes,
         });
+        for tier in &self.tiers {
+            self.look_at_rates(tier).await?;
+        }
+        Ok(())
+    }
+
+    /// How much of a tier's emptiest bucket is left. One without rate limits has none to run out of.
+    async fn look_at_rates(&self, tier: &Tier) -> Result<(), StoreError> {
+        let mut least = None;
+        for limit in tier.capabilities().rates() {
+            let there = f64::from(self.store.left(limit).await?);
+            let left = there / f64::from(limit.burst.get());
+            least = Some(left.min(least.unwrap_or(left)));
+        }
+        if let Some(left) = least {
+            let connector = tier.name();
+            self.recorder.record(&Event::RateBudget { connector, left });
+        }
         Ok(())
     }
 

@@ -43,18 +43,17 @@ pub(crate) struct Run {
     pub(crate) shared: Arc<Shared>,
     claim: Claim,
     pub(crate) receipt: Receipt,
-    /// When this process took it up.
-    seen: Duration,
+    /// How old it was when this process's clock showed that; `None` until somebody wants to know.
+    age: Option<(Duration, Duration)>,
 }
 
 impl Run {
     pub(crate) fn new(shared: Arc<Shared>, claimed: Claimed<Receipt>) -> Self {
-        let seen = shared.parts.clock.now();
         Self {
             shared,
             claim: claimed.claim,
             receipt: claimed.work,
-            seen,
+            age: None,
         }
     }
 
@@ -98,7 +97,10 @@ impl Run {
                 }
                 Phase::Warming => {
                     self.warm().await?;
-                    self.reach(Milestone::Warmed);
+                    self.reach(Milestone::Warmed).await;
+                    if self.was_verified() {
+                        self.reach(Milestone::Verified).await;
+                    }
                     self.enter(Phase::Settling).await?;
                 }
                 Phase::Settling => {
@@ -212,9 +214,52 @@ impl Run {
         })
     }
 
-    pub(crate) fn reach(&self, milestone: Milestone) {
-        let after = self.shared.parts.clock.now().saturating_sub(self.seen);
-        self.shared.record(&Event::Reached { milestone, after });
+    /// Takes note of a milestone that is reached for the first time. How long that took is by the store's
+    /// clock, since claims end and other processes go on; where the store cannot say, nobody hears of it.
+    pub(crate) async fn reach(&mut self, milestone: Milestone) {
+        if self.is_repeated(milestone) {
+            return;
+        }
+        let clock = Arc::clone(&self.shared.parts.clock);
+        if self.age.is_none()
+            && let Some(began) = self.receipt.began()
+            && let Ok(time) = self.shared.parts.store.time().await
+        {
+            self.age = Some((time.since(began), clock.now()));
+        }
+        if let Some((age, at)) = self.age {
+            let after = age + clock.now().saturating_sub(at);
+            self.shared.record(&Event::Reached { milestone, after });
+        }
+    }
+
+    /// Whether it has gone through a milestone before, as it is purged and warmed again.
+    fn is_repeated(&self, milestone: Milestone) -> bool {
+        let progress = &self.receipt.progress;
+        match milestone {
+            Milestone::Purged | Milestone::Confirmed => {
+                progress.repeated || !progress.mourned.is_empty()
+            }
+            Milestone::Warmed | Milestone::Verified => !progress.mourned.is_empty(),
+            Milestone::Settled => false,
+        }
+    }
+
+    /// Whether the warm-up has seen every page that it asked for, and none of them old.
+    fn was_verified(&self) -> bool {
+        let warm = &self.receipt.warm;
+        warm.failed == 0 && warm.verified == warm.warmed && warm.warmed > 0
+    }
+
+    /// Whether every tier has taken everything on.
+    pub(crate) fn is_purged(&self) -> bool {
+        let done = |tier: &TierReceipt| {
+            matches!(
+                tier.state,
+                TierState::Accepted | TierState::Confirmed | TierState::Settled
+            )
+        };
+        self.receipt.tiers.iter().all(done)
     }
 
     /// Something has been done: what failed before no longer counts.

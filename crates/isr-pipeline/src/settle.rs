@@ -41,7 +41,7 @@ impl Run {
         for tier in &mut self.receipt.tiers {
             tier.state = TierState::Settled;
         }
-        self.reach(Milestone::Settled);
+        self.reach(Milestone::Settled).await;
         self.save().await
     }
 

@@ -13,6 +13,7 @@ use super::shared_key::SharedKey;
 use super::{StartError, parts, stores, tiers};
 use crate::config::Config;
 use crate::connectors::Registry;
+use crate::watched_store::WatchedStore;
 
 /// A site's store and tiers, with nothing running here: what a command line, a cron job or a script
 /// needs to announce a change and to see what came of it. The processes of the site carry it out.
@@ -53,6 +54,9 @@ impl SiteHandle {
         let names = tiers.iter().map(|tier| tier.name().to_owned());
         let metrics = Arc::new(Metrics::new(names));
         let recorder: Arc<dyn Recorder> = metrics.clone();
+        // The edge's connector has the store itself: tiers have to be known before anything is counted.
+        let store = WatchedStore::new(store, Arc::clone(&clock), Arc::clone(&recorder));
+        let store: Arc<dyn Store> = Arc::new(store);
         let key = SharedKey::new(config.warm.key.clone(), &store);
         let crawler = parts::crawler(&config, &key.key(), &clock, &recorder)?;
         Ok(Self {

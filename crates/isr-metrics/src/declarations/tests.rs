@@ -18,7 +18,8 @@ fn names_are_of_one_prefix_in_snake_case_and_unlike_one_another() {
     for declaration in ALL {
         let name = declaration.name;
         assert!(
-            name.starts_with("edge_isr_") && is_snake_case(name),
+            (name.starts_with("edge_isr_") || OF_PROCESS.iter().any(|of| of.name == name))
+                && is_snake_case(name),
             "{name}"
         );
         assert!(seen.insert(name), "{name} is declared twice");
@@ -60,7 +61,7 @@ fn a_name_tells_kind_and_unit_as_prometheus_wants() {
                 !kinds.contains(&word) && !scaled.contains(&word),
                 "{name}: {word}"
             );
-            let units = [Unit::Seconds, Unit::Bytes].map(Unit::as_str);
+            let units = [Unit::Seconds, Unit::Bytes, Unit::Ratio].map(Unit::as_str);
             assert!(
                 word == unit || !units.contains(&word),
                 "{name} is not in {word}"

@@ -5,6 +5,7 @@
 mod beginnings;
 mod each_once;
 mod held;
+mod milestones;
 mod page_histories;
 mod phases;
 mod planning;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use isr_core::{
     Ability, Bind, Capabilities, CdnConnector, Clock, Completion, ConnectorError, Escalation,
-    Finding, Footprint, HostPatterns, Mode, NoRecorder, PageUrl, PurgeBatch, PurgeReceipt, Receipt,
-    Reference, RevalidateOptions, Revalidator, Sender, SenderOptions, Source, Store, TagSet,
-    Target, Targets, Tier, VariantKey, WarmFailure, WarmOutcome, WarmRequest, Warmer,
+    Event, Finding, Footprint, HostPatterns, Milestone, Mode, PageUrl, PurgeBatch, PurgeReceipt,
+    Receipt, Recorder, Reference, RevalidateOptions, Revalidator, Sender, SenderOptions, Source,
+    Store, TagSet, Target, Targets, Tier, VariantKey, WarmFailure, WarmOutcome, WarmRequest,
+    Warmer,
 };
 use isr_graph::{MemoryOptions, MemoryStore};
 use isr_pipeline::{
@@ -185,6 +186,26 @@ impl Warmer for ModelCrawler {
     }
 }
 
+/// The milestones of all revalidations in the order in which they were reached, and how long each took; and
+/// what was left of rate limits.
+#[derive(Debug, Default)]
+pub(crate) struct Milestones {
+    pub(crate) reached: Mutex<Vec<(Milestone, Duration)>>,
+    pub(crate) left: Mutex<Vec<(String, f64)>>,
+}
+
+impl Recorder for Milestones {
+    fn record(&self, event: &Event<'_>) {
+        match *event {
+            Event::Reached { milestone, after } => self.reached.lock().push((milestone, after)),
+            Event::RateBudget { connector, left } => {
+                self.left.lock().push((connector.to_owned(), left));
+            }
+            _ => {}
+        }
+    }
+}
+
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -193,6 +214,8 @@ pub(crate) struct World {
     /// What the site's owner says of tiers, by their names.
     hosts: HashMap<String, HostPatterns>,
     escalations: HashMap<String, Option<Escalation>>,
+    /// What was to be counted.
+    pub(crate) milestones: Arc<Milestones>,
     wake: Arc<Notify>,
 }
 
@@ -207,8 +230,13 @@ impl World {
             tiers: vec![],
             hosts: HashMap::new(),
             escalations: HashMap::new(),
+            milestones: Arc::default(),
             wake: Arc::default(),
         }
+    }
+
+    fn recorder(&self) -> Arc<dyn Recorder> {
+        Arc::clone(&self.milestones) as Arc<dyn Recorder>
     }
 
     pub(crate) fn tier(&mut self, name: &str, capabilities: Capabilities) -> Arc<ModelTier> {
@@ -241,7 +269,7 @@ impl World {
             tiers: self.as_tiers(),
             warmer: Some(Arc::new(ModelCrawler(Arc::clone(&self.journal)))),
             clock: Arc::clone(&self.clock),
-            recorder: Arc::new(NoRecorder),
+            recorder: self.recorder(),
             wake: Arc::clone(&self.wake),
         };
         Worker::new(parts, options)
@@ -279,7 +307,7 @@ impl World {
             Arc::clone(&self.store),
             self.as_tiers(),
             Arc::clone(&self.clock),
-            Arc::new(NoRecorder),
+            self.recorder(),
         )
         .on_history_lost(policy, RevalidateOptions::default());
         let stop = CancellationToken::new();
@@ -298,7 +326,7 @@ impl World {
         let follower = Follower::new(
             Arc::clone(&sender),
             Arc::clone(&self.store),
-            Arc::new(NoRecorder),
+            self.recorder(),
             FollowerOptions::default(),
         );
         (sender, Arc::new(follower))
@@ -308,7 +336,7 @@ impl World {
         Intake::new(
             Arc::clone(&self.store),
             follower,
-            Arc::new(NoRecorder),
+            self.recorder(),
             Arc::clone(&self.wake),
         )
     }

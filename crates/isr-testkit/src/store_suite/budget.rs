@@ -82,3 +82,18 @@ pub async fn tokens_taken_at_once_are_no_more_than_there_are(fixture: &impl Stor
         .filter(|taken| **taken == Taken::After(Duration::ZERO));
     assert_eq!(at_once.count(), 3);
 }
+
+pub async fn whoever_watches_sees_how_many_tokens_are_left(fixture: &impl StoreFixture) {
+    let store = fixture.store();
+    for left in [3, 2, 1, 0] {
+        assert_eq!(store.left(&limit("watched")).await.unwrap(), left);
+        assert_eq!(
+            store.left(&limit("watched")).await.unwrap(),
+            left,
+            "watched"
+        );
+        take(&*store, "watched", 9 * MINUTE).await;
+    }
+    assert_eq!(store.left(&limit("watched")).await.unwrap(), 0, "in debt");
+    assert_eq!(store.left(&limit("unwatched")).await.unwrap(), 3);
+}

@@ -126,6 +126,7 @@ macro_rules! store_behaviour {
             what_is_to_be_done_for_a_page_is_known_at_every_stage,
             tokens_are_taken_in_turn_and_come_back,
             who_is_not_patient_takes_no_token,
+            whoever_watches_sees_how_many_tokens_are_left,
             a_pause_holds_everybody_back_from_its_bucket_alone,
             tokens_taken_at_once_are_no_more_than_there_are,
         );
