@@ -210,6 +210,18 @@ pub const WARM_SKIPPED: Declaration = Declaration::counter(
     &[],
     "Pages that were found gone or moved when they were to be warmed.",
 );
+/// How much the crawler asks of origins.
+pub const WARM_LIMIT: Declaration = Declaration::gauge(
+    "edge_isr_warm_limit",
+    Unit::None,
+    "Requests that all origins together may get at once from the crawler, as it finds that they can take.",
+);
+/// Origins that do not serve.
+pub const WARM_OUT_OF_ORDER: Declaration = Declaration::gauge(
+    "edge_isr_warm_origins_out_of_order",
+    Unit::None,
+    "Origins that refuse the crawler, which leaves them alone but for a probe now and then.",
+);
 /// How long the store took.
 pub const STORE_RESPONSE: Declaration = Declaration::seconds(
     "edge_isr_store_response_seconds",
@@ -359,6 +371,8 @@ pub const ALL: &[Declaration] = &[
     WARM_REQUEST,
     WARM_FAILURES_TOTAL,
     WARM_SKIPPED,
+    WARM_LIMIT,
+    WARM_OUT_OF_ORDER,
     STORE_RESPONSE,
     STORE_FAILURES,
     STORE_BEHIND,

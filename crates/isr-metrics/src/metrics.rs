@@ -37,6 +37,8 @@ pub struct Metrics {
     warm_request: Histogram,
     warm_failures: Series<IntCounter>,
     warm_skipped: IntCounter,
+    warm_limit: IntGauge,
+    warm_out_of_order: IntGauge,
     store_response: Series<Histogram>,
     store_failures: Series<IntCounter>,
     store_behind: Gauge,
@@ -89,6 +91,8 @@ impl Metrics {
             warm_request: table.histogram(&declared::WARM_REQUEST),
             warm_failures: table.counters(&declared::WARM_FAILURES_TOTAL),
             warm_skipped: table.counter(&declared::WARM_SKIPPED),
+            warm_limit: table.int_gauge(&declared::WARM_LIMIT),
+            warm_out_of_order: table.int_gauge(&declared::WARM_OUT_OF_ORDER),
             store_response: table.histograms(&declared::STORE_RESPONSE),
             store_failures: table.counters(&declared::STORE_FAILURES),
             store_behind: table.gauge(&declared::STORE_BEHIND),
@@ -174,6 +178,13 @@ impl Recorder for Metrics {
             Event::Warmed { took } => {
                 self.warmed_pages.inc();
                 observe(&self.warm_request, took);
+            }
+            Event::WarmOrigins {
+                at_once,
+                out_of_order,
+            } => {
+                set(&self.warm_limit, at_once);
+                set(&self.warm_out_of_order, out_of_order);
             }
             Event::WarmFailed { reason } => self.warm_failures.of(reason.as_str()).inc(),
             Event::WarmSkipped => self.warm_skipped.inc(),
