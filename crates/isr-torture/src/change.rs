@@ -23,8 +23,9 @@ use crate::world::{World, name, own_path, tag};
 pub(crate) const CHANGERS: u32 = 400;
 /// How long an edge may take to accept one, before the other is asked.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How long all of it may take, whatever is away: far longer than any fault.
-const BOUND: Duration = Duration::from_mins(2);
+/// How long all of it may take, whatever is away: far longer than any fault, also where a busy machine takes
+/// long to bring up what was killed.
+const BOUND: Duration = Duration::from_mins(10);
 
 /// What was changed, and what became of it.
 #[derive(Debug, Default)]

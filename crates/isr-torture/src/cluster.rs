@@ -159,11 +159,10 @@ impl Cluster {
             let migrating = ["CLUSTER", "SETSLOT", name, "MIGRATING", &target.id];
             tell(source.port, &migrating).await?;
             while Self::move_keys(name, source, target).await? {}
-            given(target, name, target).await?;
         }
-        if self.owner(slot, from).await? != to {
-            given(source, name, target).await?;
-        }
+        // Also if they have heard of it: only by this do they forget that the slot was on its way.
+        given(target, name, target).await?;
+        given(source, name, target).await?;
         for asked in 0..self.nodes.len() {
             let owner = self.owner(slot, asked).await?;
             ensure!(owner == to, "a node has not heard of it");

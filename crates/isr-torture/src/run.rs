@@ -109,7 +109,11 @@ pub async fn torture(programs: &Programs, options: &Options) -> anyhow::Result<R
         suspects: Mutex::default(),
     });
     let setup_took = started.elapsed();
-    let (faults, end) = live(&run, &origin, options).await?;
+    let lived = live(&run, &origin, options).await;
+    let (faults, end) = lived.with_context(|| {
+        let (found, _) = run.truth.findings();
+        format!("broken off, with {found} lost until then")
+    })?;
     Ok(Report::of(
         &run,
         options,
