@@ -97,23 +97,28 @@ impl Capabilities {
         self.ability(target).is_some()
     }
 
-    /// The rate limits of all that it can do, each bucket once.
-    pub fn rates(&self) -> impl Iterator<Item = &RateLimit> + Send {
-        let abilities = [
+    /// All that it can do.
+    pub fn abilities(&self) -> impl Iterator<Item = &Ability> + Send {
+        let all = [
             &self.url,
             &self.tag,
             &self.prefix,
             &self.host,
             &self.everything,
         ];
-        let limits = abilities.map(|ability| ability.as_ref().and_then(|can| can.rate.as_ref()));
-        let is_first = move |(index, limit): &(usize, &RateLimit)| {
-            let before = limits[..*index].iter().flatten();
-            before.copied().all(|before| before.bucket != limit.bucket)
-        };
-        let named = limits.into_iter().enumerate();
-        let named = named.filter_map(|(index, limit)| Some((index, limit?)));
-        named.filter(is_first).map(|(_, limit)| limit)
+        all.into_iter().flatten()
+    }
+
+    /// The rate limits of all that it can do, each bucket once.
+    #[must_use]
+    pub fn rates(&self) -> Vec<&RateLimit> {
+        let mut rates: Vec<&RateLimit> = Vec::new();
+        for limit in self.abilities().filter_map(|can| can.rate.as_ref()) {
+            if rates.iter().all(|known| known.bucket != limit.bucket) {
+                rates.push(limit);
+            }
+        }
+        rates
     }
 
     /// Whether responses can tell the tier of a tag at all.
@@ -281,9 +286,13 @@ mod tests {
             everything: limited("a"),
             ..Capabilities::default()
         };
-        let buckets: Vec<&str> = can.rates().map(|limit| limit.bucket.as_str()).collect();
+        let buckets: Vec<&str> = can
+            .rates()
+            .iter()
+            .map(|limit| limit.bucket.as_str())
+            .collect();
         assert_eq!(buckets, ["a", "b"]);
-        assert_eq!(Capabilities::default().rates().count(), 0);
+        assert_eq!(Capabilities::default().rates().len(), 0);
     }
 
     #[test]

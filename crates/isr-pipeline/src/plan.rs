@@ -198,10 +198,7 @@ impl Count {
                 .interval()
                 .saturating_mul(u32::try_from(beyond).unwrap_or(u32::MAX))
         });
-        let known = [&can.url, &can.tag, &can.prefix, &can.host, &can.everything]
-            .into_iter()
-            .flatten()
-            .any(|ability| ability.rate.is_some());
+        let known = can.abilities().any(|ability| ability.rate.is_some());
         known.then(|| waits.max().unwrap_or_default())
     }
 }

@@ -59,10 +59,7 @@ impl Thresholds {
 }
 
 fn is_ever_soft(can: &Capabilities) -> bool {
-    [&can.url, &can.tag, &can.prefix, &can.host, &can.everything]
-        .into_iter()
-        .flatten()
-        .any(|ability| ability.soft)
+    can.abilities().any(|ability| ability.soft)
 }
 
 impl Run {

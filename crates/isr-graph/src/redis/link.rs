@@ -203,8 +203,13 @@ impl Shared {
             }
             None => false,
         };
-        if gives_up && let Some(Held::Server(broken)) = self.connection.take() {
-            drop(Connection::take(broken));
+        if !gives_up {
+            return;
+        }
+        match self.connection.take() {
+            // Out of the pool, which would hand it out again.
+            Some(Held::Server(broken)) => drop(Connection::take(broken)),
+            broken => drop(broken),
         }
     }
 }

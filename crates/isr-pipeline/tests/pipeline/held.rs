@@ -272,9 +272,8 @@ async fn a_lost_history_is_never_held() {
     worker.stop().await;
 }
 
-/// What was rendered from a replica within its lag is old, held or not.
-#[tokio::test(start_paused = true)]
-async fn the_generations_move_again_after_a_replicas_lag_while_it_is_held() {
+/// A revalidation that is held once its generations have moved again after the replica lag.
+async fn held_with_a_lag() -> (World, Running, Receipt) {
     let mut world = World::new();
     world.tier("cdn", by_url());
     world.bind("/1", &["all"]).await;
@@ -285,6 +284,13 @@ async fn the_generations_move_again_after_a_replicas_lag_while_it_is_held() {
     };
     let receipt = world.revalidate_with(&["all"], options).await;
     is_held(&world, &receipt).await;
+    (world, worker, receipt)
+}
+
+/// What was rendered from a replica within its lag is old, held or not.
+#[tokio::test(start_paused = true)]
+async fn the_generations_move_again_after_a_replicas_lag_while_it_is_held() {
+    let (world, worker, receipt) = held_with_a_lag().await;
     let moved = world.store.position().await.unwrap().number(Partition(0));
     assert_eq!(moved, 2);
     let repeat = receipt.id.after_replica_lag();
@@ -299,16 +305,7 @@ async fn the_generations_move_again_after_a_replicas_lag_while_it_is_held() {
 
 #[tokio::test(start_paused = true)]
 async fn one_whose_repeat_was_called_off_says_so() {
-    let mut world = World::new();
-    world.tier("cdn", by_url());
-    world.bind("/1", &["all"]).await;
-    let worker = Running::start(world.worker_with(holding(0)));
-    let options = RevalidateOptions {
-        replica_lag: Some(Duration::from_secs(9)),
-        ..unwarmed()
-    };
-    let receipt = world.revalidate_with(&["all"], options).await;
-    is_held(&world, &receipt).await;
+    let (world, worker, receipt) = held_with_a_lag().await;
     let repeat = receipt.id.after_replica_lag();
     let known = world.store.receipt(&repeat).await.unwrap().unwrap();
     is_held(&world, &known).await;
